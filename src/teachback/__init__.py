@@ -1,0 +1,1 @@
+"""Teachback: teach your LLM application from its users, and prove that the lesson helped."""
