@@ -1,0 +1,1 @@
+"""Foreign shapes become ours: pure functions from bytes to the model."""

@@ -1,0 +1,301 @@
+"""Our own wire format: JSON of docs/reference/api.md to traces and feedback."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from teachback.capture import json
+from teachback.errors import Invalid
+from teachback.model.feedback import (
+    DEFAULT_NAMES,
+    Feedback,
+    Kind,
+    Scale,
+    Selector,
+    SelectorPart,
+    Source,
+    ThreadAction,
+)
+from teachback.model.ids import MAX_ID_BYTES, new_id
+from teachback.model.trace import ContextItem, ContextKind, Environment, Span, Trace
+
+Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
+#: Names, roles, versions and other short words.
+Word = Annotated[str, Meta(max_length=MAX_ID_BYTES)]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Amount = Annotated[float, Meta(ge=0)]
+Unit = Annotated[float, Meta(ge=0, le=1)]
+#: RFC 3339 with an offset: a time without one means something else on every machine.
+Time = Annotated[datetime, Meta(tz=True)]
+Words = Annotated[list[Word], Meta(max_length=64)]
+Hash = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class _In(Struct, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class ContextItemIn(_In):
+    kind: ContextKind
+    name: Word = ""
+    version: Word = ""
+    content: str | None = None
+    content_hash: Hash | None = None
+    score: float | None = None
+
+
+class SpanIn(_In):
+    id: Id
+    name: Word
+    parent_id: Id | None = None
+    kind: Word = ""
+    started_at: Time | None = None
+    latency_ms: Amount | None = None
+    input: str | None = None
+    output: str | None = None
+    error: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class TraceIn(_In):
+    query: str
+    id: Id | None = None
+    output: str | None = None
+    context: Annotated[list[ContextItemIn], Meta(max_length=1000)] = []
+    spans: Annotated[list[SpanIn], Meta(max_length=20_000)] = []
+    started_at: Time | None = None
+    session_id: Id | None = None
+    turn: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    request_model: Word | None = None
+    response_model: Word | None = None
+    provider: Word | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    latency_ms: Amount | None = None
+    first_token_ms: Amount | None = None
+    cost_usd: Amount | None = None
+    error: str | None = None
+    environment: Environment = "prod"
+    user_id: Id | None = None
+    role: Word | None = None
+    surface: Word | None = None
+    locale: Word | None = None
+    release: Word | None = None
+    tags: Words = []
+    metadata: dict[str, Any] | None = None
+
+
+class SelectorIn(_In):
+    exact: str
+    start: Count
+    end: Count
+    prefix: str = ""
+    suffix: str = ""
+    part: SelectorPart = "output"
+    index: Count | None = None
+
+
+class FeedbackIn(_In):
+    kind: Kind
+    id: Id | None = None
+    name: Id | None = None
+    trace_id: Id | None = None
+    span_id: Id | None = None
+    session_id: Id | None = None
+    submission_id: Id | None = None
+    source: Source = "end_user"
+    author: Word = ""
+    identifier: Word = ""
+    confidence: Unit = 1.0
+    score: float | None = None
+    scale: Scale | None = None
+    label: Word | None = None
+    labels: Words = []
+    comment: str | None = None
+    correction: str | None = None
+    selector: SelectorIn | None = None
+    withdrawn: bool = False
+    metadata: dict[str, Any] | None = None
+    occurred_at: Time | None = None
+
+
+class ThreadEntryIn(_In):
+    action: ThreadAction
+    id: Id | None = None
+    author: Word = ""
+    comment: str | None = None
+
+
+T = TypeVar("T")
+S = TypeVar("S", bound=_In)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded(Generic[T]):
+    """A record and the fingerprint of what was sent for it."""
+
+    record: T
+    #: Equal for the same record sent again, whatever its key order; other content differs.
+    digest: bytes
+
+
+def decode_trace(raw: bytes, *, now: datetime, drift_s: float = 0.0) -> Decoded[Trace]:
+    """Decode one trace; raises Invalid.
+
+    `now` stands in for absent times; `drift_s` is how far the sender's clock runs behind ours.
+    """
+    wire, sanitized = _decode(raw, TraceIn)
+    record = Trace(
+        **_values(wire, _TRACE_FIELDS),
+        id=wire.id or new_id(),
+        context=tuple(ContextItem(**_values(item, _CONTEXT_FIELDS)) for item in wire.context),
+        spans=tuple(Span(**_values(item, _SPAN_FIELDS)) for item in wire.spans),
+        tags=tuple(wire.tags),
+        started_at=_time(wire.started_at, now, drift_s),
+        received_at=now,
+        sanitized=sanitized,
+    )
+    return Decoded(record, _digest(wire))
+
+
+def decode_feedback(raw: bytes, *, now: datetime, drift_s: float = 0.0) -> Decoded[Feedback]:
+    """Decode one feedback; raises Invalid."""
+    wire, sanitized = _decode(raw, FeedbackIn)
+    selector = wire.selector and Selector(**_values(wire.selector, _SELECTOR_FIELDS))
+    record = Feedback(
+        **_values(wire, _FEEDBACK_FIELDS),
+        id=wire.id or new_id(),
+        name=wire.name or DEFAULT_NAMES.get(wire.kind, ""),
+        labels=tuple(wire.labels),
+        selector=selector,
+        occurred_at=_time(wire.occurred_at, now, drift_s),
+        received_at=now,
+        sanitized=sanitized,
+    )
+    return Decoded(record, _digest(wire))
+
+
+def decode_thread_entry(raw: bytes) -> ThreadEntryIn:
+    """Decode one entry of an annotation's thread; raises Invalid."""
+    return _decode(raw, ThreadEntryIn)[0]
+
+
+def _names(model: type, *computed: str) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(model) if field.name not in computed)
+
+
+_CONTEXT_FIELDS = _names(ContextItem)
+_SPAN_FIELDS = _names(Span)
+_SELECTOR_FIELDS = _names(Selector)
+_COMPUTED = ("id", "received_at", "sanitized")
+_TRACE_FIELDS = _names(Trace, *_COMPUTED, "context", "spans", "tags", "started_at")
+_FEEDBACK_FIELDS = _names(Feedback, *_COMPUTED, "name", "labels", "selector", "occurred_at")
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+def _values(wire: Struct, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(wire, name) for name in names}
+
+
+def _decode(raw: bytes, shape: type[S]) -> tuple[S, bool]:
+    raw, sanitized = json.sanitize(raw)
+    value = json.loads(raw, "record")
+    try:
+        wire = msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise _invalid(value, str(error)) from None
+    _check_id_bytes(wire)
+    return wire, sanitized
+
+
+def _check_id_bytes(wire: Struct) -> None:
+    for name in _ID_FIELDS:
+        value = getattr(wire, name, None)
+        # A character takes at most four bytes, so most ids need no encoding to be measured.
+        if value is not None and len(value) > MAX_ID_BYTES // 4:
+            _check_bytes(name, value)
+
+
+_ID_FIELDS = (
+    "id", "name", "trace_id", "span_id", "session_id", "submission_id", "author", "identifier",
+    "user_id", "release", "request_model", "response_model",
+)  # fmt: skip
+
+
+def _check_bytes(name: str, value: str) -> None:
+    size = len(value.encode())
+    if size > MAX_ID_BYTES:
+        raise Invalid(
+            name,
+            value=value,
+            rule=f"an id or name has at most {MAX_ID_BYTES} bytes of UTF-8, this one has {size}",
+            fix="Send a shorter one, such as its SHA-256",
+        )
+
+
+def _time(value: datetime | None, now: datetime, drift_s: float) -> datetime:
+    if value is None:
+        return now
+    try:
+        moved = datetime.fromtimestamp(value.timestamp() + drift_s, UTC) if drift_s else value
+        # Python's calendar ends before PostgreSQL's; near its edges an offset leaves it.
+        return moved.astimezone(UTC)
+    except (OverflowError, ValueError) as error:
+        raise Invalid(
+            "time", value=value.isoformat(), rule="a time lies between the years 1 and 9999",
+            fix="Send RFC 3339 with an offset, such as 2026-03-01T12:00:00Z",
+        ) from error  # fmt: skip
+
+
+def _digest(wire: Struct) -> bytes:
+    return hashlib.blake2b(_ENCODER.encode(wire), digest_size=12).digest()
+
+
+_AT = re.compile(r"^(?P<rule>.*?)(?: - at `\$?\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+_NAMED = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
+
+
+def _invalid(value: object, message: str) -> Invalid:
+    match = _AT.match(message)
+    rule = match["rule"] if match else message
+    path = (match["path"] if match else None) or ""
+    named = _NAMED.search(rule)
+    field = ".".join(part for part in (path, named["name"] if named else "") if part) or "record"
+    shown = None if named else _lookup(value, path)
+    return Invalid(
+        field,
+        value=shown,
+        rule=rule[0].lower() + rule[1:],
+        fix="See docs/reference/api.md for the field's type and bounds",
+        shown=field.rpartition(".")[2] not in _CONTENT_FIELDS,
+    )
+
+
+#: Fields whose values may hold what people said: never repeated in a message.
+_CONTENT_FIELDS = {
+    "query", "output", "content", "comment", "correction", "exact", "prefix", "suffix", "input",
+    "error", "metadata", "record",
+}  # fmt: skip
+
+
+def _lookup(value: object, path: str) -> object:
+    for step in re.findall(r"[^.\[\]]+", path):
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value if isinstance(value, str | int | float | bool) else None
+
+
+Decoder = Callable[..., Decoded[Any]]

@@ -1,0 +1,130 @@
+"""Every setting, once: from the environment, a file named by it, or its default."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from teachback.errors import SetupError
+
+PREFIX = "TEACHBACK_"
+#: Names with our prefix that belong to the SDK, the benchmarks and the tests.
+FOREIGN = {
+    "TEACHBACK_URL", "TEACHBACK_KEY", "TEACHBACK_SPOOL_DIR", "TEACHBACK_DATA", "TEACHBACK_KILLS",
+    "TEACHBACK_FORKS", "TEACHBACK_CAPTURE_CONTENT", "TEACHBACK_ENVIRONMENT", "TEACHBACK_MATRIX",
+    "TEACHBACK_SPOOL", "TEACHBACK_DISABLED", "TEACHBACK_RELEASE", "TEACHBACK_TEST_DATABASE_URL",
+}  # fmt: skip
+
+
+def default_data_dir() -> Path:
+    """Return where data live when nothing is said: the system's place for root, else the home."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/teachback")
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "teachback"
+
+
+class Settings(BaseSettings):
+    """The configuration of a server or worker process."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", populate_by_name=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback by default")
+    port: int = Field(8700, ge=0, le=65535, description="Port to listen on")
+    public_url: str | None = Field(
+        None, description="Address under which people reach the console, when behind a proxy"
+    )
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="Where the embedded PostgreSQL and the secret key live",
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("TEACHBACK_DATABASE_URL", "DATABASE_URL"),
+        description="Your own PostgreSQL 16 or newer; embedded when absent",
+    )
+    database_direct_url: SecretStr | None = Field(
+        None,
+        description="The same database past the pooler: for migrations and the worker",
+    )
+    database_pooler: bool = Field(
+        False, description="DATABASE_URL leads to PgBouncer in transaction mode"
+    )
+    database_connections: int = Field(8, ge=2, le=200, description="Connections of one process")
+    secret_key: SecretStr | None = Field(
+        None, description="Peppers key hashes; made in the data directory when absent"
+    )
+    worker: bool = Field(True, description="`serve` runs a worker in its process")
+    metrics_public: bool = Field(False, description="Serve /metrics without a key")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="How much to log"
+    )
+    openai_base_url: str | None = Field(
+        None, validation_alias="OPENAI_BASE_URL", description="Model endpoint for the demo"
+    )
+    openai_api_key: SecretStr | None = Field(
+        None, validation_alias="OPENAI_API_KEY", description="Key of the demo's model endpoint"
+    )
+    demo_model: str = Field("gpt-5-mini", description="Model the demo asks for")
+
+    @cached_property
+    def base_url(self) -> str:
+        """The address to show to people."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+
+def load(**overrides: Any) -> Settings:
+    """Read all settings; SetupError lists every mistake at once."""
+    mistakes = _unknown_names()
+    values = _from_files(mistakes) | {k: v for k, v in overrides.items() if v is not None}
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        mistakes += [_mistake(detail) for detail in error.errors()]
+    if mistakes:
+        raise SetupError("the configuration is wrong:\n  " + "\n  ".join(mistakes))
+    return settings
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    alias = Settings.model_fields[name].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[-1])
+    return str(alias) if alias else PREFIX + name.upper()
+
+
+def _unknown_names() -> list[str]:
+    known = {variable(name) for name in Settings.model_fields} | FOREIGN
+    known.add("TEACHBACK_DATABASE_URL")
+    return [
+        f"{name} is no setting: see docs/reference/settings.md for all of them"
+        for name in sorted(os.environ)
+        if name.startswith(PREFIX) and name not in known and name.removesuffix("_FILE") not in known
+    ]
+
+
+def _from_files(mistakes: list[str]) -> dict[str, str]:
+    """Read the settings given as NAME_FILE, the way secrets are mounted into containers."""
+    values: dict[str, str] = {}
+    for name in Settings.model_fields:
+        path = os.environ.get(variable(name) + "_FILE")
+        if path is None:
+            continue
+        try:
+            values[name] = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            mistakes.append(f"{variable(name)}_FILE: {error.strerror or error}")
+    return values
+
+
+def _mistake(detail: Any) -> str:
+    name = str(detail["loc"][0]) if detail["loc"] else "?"
+    shown = variable(name) if name in Settings.model_fields else name
+    return f"{shown}: {detail['msg']}"

@@ -1,0 +1,1 @@
+"""Accept and keep: rules, idempotency, linking and the shared commit."""

@@ -1,0 +1,1 @@
+"""What pages show: pure functions from model objects to frozen view models."""

@@ -1,0 +1,264 @@
+"""The trail of one exchange: query, context, steps, output and the feedback it received."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from markupsafe import Markup
+
+from teachback.core.diff import tracked_change
+from teachback.model.feedback import Feedback, ThreadEntry
+from teachback.model.project import Reason
+from teachback.model.trace import ContextItem, ContextKind, Trace
+from teachback.server.console.views.anchors import Anchor
+from teachback.server.console.views.facts import Fact, facts, metadata_json
+from teachback.server.console.views.formats import excerpt, number, plural
+from teachback.server.console.views.judgements import Judgement, judgement_view
+from teachback.server.console.views.markup import Piece, mark_up, tracked
+from teachback.server.console.views.notes import Note, note
+from teachback.server.console.views.prose import render_markdown
+from teachback.server.console.views.steps import Waterfall, cut, waterfall
+
+#: A query longer than this is a text to read, not a title.
+TITLE_LENGTH = 140
+
+CONTEXT_TITLES: dict[ContextKind, str] = {
+    "system_prompt": "System prompt",
+    "document": "Document",
+    "tool": "Tool",
+    "message": "Message",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """A feedback with everything that happened to it."""
+
+    feedback: Feedback
+    #: Judgements it has replaced, newest first.
+    history: tuple[Feedback, ...] = ()
+    thread: tuple[ThreadEntry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContextView:
+    """One layer of the context stack."""
+
+    kind: ContextKind
+    kind_title: str
+    name: str
+    version: str
+    score: str | None
+    length: str
+    pieces: tuple[Piece, ...]
+    #: It carries annotations, so it starts unfolded.
+    open: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutputView:
+    """The output in each way it can be looked at."""
+
+    pieces: tuple[Piece, ...]
+    #: Something is drawn over the text: annotations, or the difference to a correction.
+    is_marked: bool
+    plain: str
+    #: What it should have said, by the latest correction.
+    corrected: str | None
+    corrected_by: str | None
+    formatted: Markup | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One feedback on the trail, with its difference, note and history."""
+
+    view: Judgement
+    changes: tuple[Piece, ...]
+    note: Note | None
+    history: tuple[Judgement, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Submission:
+    """What one author gave in one go."""
+
+    author: str
+    source: str
+    occurred_at: datetime
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrailView:
+    """Everything the trail page shows."""
+
+    id: str
+    title: str
+    #: The query in full, when the title is only its beginning.
+    query: str | None
+    trace: Trace
+    facts: tuple[Fact, ...]
+    metadata: str | None
+    context: tuple[ContextView, ...]
+    steps: Waterfall
+    output: OutputView | None
+    submissions: tuple[Submission, ...]
+    notes: tuple[Entry, ...]
+    feedback_count: int
+
+
+def trail_view(
+    trace: Trace, judged: Sequence[Judged], reasons: Mapping[str, Reason]
+) -> TrailView:
+    """Lay out a trace and its feedback, in order of time."""
+    ordered = sorted(judged, key=lambda one: (one.feedback.occurred_at, one.feedback.id))
+    notes = _notes(trace, ordered)
+    entries = [_entry(trace, one, notes.get(one.feedback.id), reasons) for one in ordered]
+    title = excerpt(trace.query, TITLE_LENGTH)
+    return TrailView(
+        id=trace.id,
+        title=title or "An empty query",
+        query=None if title == trace.query else trace.query,
+        trace=trace,
+        facts=facts(trace),
+        metadata=metadata_json(trace.metadata),
+        context=_context(trace, tuple(notes.values())),
+        steps=waterfall(trace.spans),
+        output=_output(trace, ordered, tuple(notes.values())),
+        submissions=_submissions(ordered, entries),
+        notes=tuple(entry for entry in entries if entry.note and entry.note.part == "output"),
+        feedback_count=len(ordered),
+    )
+
+
+def _notes(trace: Trace, judged: Sequence[Judged]) -> dict[str, Note]:
+    """Number the annotations of this trace's texts in the order in which they are read."""
+    annotations = [one for one in judged if one.feedback.selector is not None]
+    annotations.sort(key=_reading_order)
+    return {
+        one.feedback.id: note(index, one.feedback, one.thread, _selected_text(trace, one.feedback))
+        for index, one in enumerate(annotations, 1)
+    }
+
+
+def _reading_order(one: Judged) -> tuple[bool, int, int]:
+    selector = one.feedback.selector
+    assert selector is not None  # only annotations are ordered
+    return selector.part == "output", selector.index or 0, selector.start
+
+
+def _selected_text(trace: Trace, feedback: Feedback) -> str:
+    """Return the text that an annotation is about, or an empty one when there is none."""
+    selector = feedback.selector
+    if selector is None or feedback.span_id is not None:
+        return ""
+    if selector.part == "output":
+        return trace.output or ""
+    if selector.index is None or not 0 <= selector.index < len(trace.context):
+        return ""
+    return trace.context[selector.index].content or ""
+
+
+def _anchors(notes: Sequence[Note], part: str, index: int | None = None) -> list[Anchor]:
+    return [
+        one.anchor
+        for one in notes
+        if one.anchor and one.part == part and (part == "output" or one.index == index)
+    ]
+
+
+def _context(trace: Trace, notes: Sequence[Note]) -> tuple[ContextView, ...]:
+    return tuple(
+        _context_item(item, _anchors(notes, "context", index))
+        for index, item in enumerate(trace.context)
+    )
+
+
+def _context_item(item: ContextItem, anchors: Sequence[Anchor]) -> ContextView:
+    content = item.content or ""
+    # A cut text has lost the places of its notes.
+    pieces = mark_up(content, anchors) if anchors else (Piece(text=cut(content) or ""),)
+    return ContextView(
+        kind=item.kind,
+        kind_title=CONTEXT_TITLES[item.kind],
+        name=item.name,
+        version=item.version,
+        score=number(item.score) if item.score is not None else None,
+        length=plural(len(content), "character"),
+        pieces=pieces,
+        open=bool(anchors),
+    )
+
+
+def _output(trace: Trace, judged: Sequence[Judged], notes: Sequence[Note]) -> OutputView | None:
+    if trace.output is None:
+        return None
+    correction = _latest_correction(judged)
+    corrected = correction.correction if correction else None
+    anchors = _anchors(notes, "output")
+    changes = tracked_change(trace.output, corrected) if corrected is not None else []
+    return OutputView(
+        pieces=mark_up(trace.output, anchors, changes),
+        is_marked=bool(anchors or changes),
+        plain=trace.output,
+        corrected=corrected,
+        corrected_by=(correction.author or None) if correction else None,
+        formatted=render_markdown(trace.output),
+    )
+
+
+def _latest_correction(judged: Sequence[Judged]) -> Feedback | None:
+    """Return the correction of the whole output that is in force and was made last."""
+    corrections = [
+        one.feedback
+        for one in judged
+        if one.feedback.kind == "correction"
+        and one.feedback.span_id is None
+        and not one.feedback.withdrawn
+    ]
+    return corrections[-1] if corrections else None
+
+
+def _entry(trace: Trace, one: Judged, note: Note | None, reasons: Mapping[str, Reason]) -> Entry:
+    return Entry(
+        view=judgement_view(one.feedback, reasons),
+        changes=_changes(trace, one.feedback),
+        note=note,
+        history=tuple(judgement_view(earlier, reasons) for earlier in one.history),
+    )
+
+
+def _changes(trace: Trace, feedback: Feedback) -> tuple[Piece, ...]:
+    """Return what a correction changes, in the output or in the selected text."""
+    if feedback.correction is None:
+        return ()
+    if feedback.selector is not None:
+        before = feedback.selector.exact
+    elif feedback.span_id is not None:
+        spans = {span.id: span.output for span in trace.spans}
+        before = spans.get(feedback.span_id) or ""
+    else:
+        before = trace.output or ""
+    return tracked(tracked_change(before, feedback.correction))
+
+
+def _submissions(judged: Sequence[Judged], entries: Sequence[Entry]) -> tuple[Submission, ...]:
+    """Group what was given in one go by one author, in order of time."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for one, entry in zip(judged, entries, strict=True):
+        together = one.feedback.submission_id or one.feedback.id
+        groups.setdefault((together, one.feedback.author), []).append(entry)
+    return tuple(_submission(group) for group in groups.values())
+
+
+def _submission(entries: Sequence[Entry]) -> Submission:
+    first = entries[0].view
+    return Submission(
+        author=first.author,
+        source=first.source,
+        occurred_at=first.occurred_at,
+        entries=tuple(entries),
+    )

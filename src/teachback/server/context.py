@@ -1,0 +1,99 @@
+"""What every request handler needs, made once per process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from starlette.requests import HTTPConnection
+
+from teachback.model.project import Project
+from teachback.record.access import check_secret, public_part
+from teachback.record.writer import Writer
+from teachback.server.metrics import Metrics
+from teachback.store import keys, projects
+from teachback.store.database import Database
+from teachback.store.keys import StoredKey
+
+#: A revoked key or changed list of reasons is noticed by every replica within this time.
+CACHE_S = 3.0
+
+T = TypeVar("T")
+
+
+class Cache(Generic[T]):
+    """Values that may be a few seconds old; bounded."""
+
+    def __init__(self, *, lifetime_s: float = CACHE_S, limit: int = 10_000) -> None:
+        self._entries: dict[str, tuple[float, T]] = {}
+        self._lifetime_s = lifetime_s
+        self._limit = limit
+
+    def get(self, name: str) -> tuple[bool, T | None]:
+        """Return (found, value)."""
+        entry = self._entries.get(name)
+        if entry is None or entry[0] < time.monotonic():
+            return False, None
+        return True, entry[1]
+
+    def put(self, name: str, value: T) -> T:
+        if len(self._entries) >= self._limit:
+            self._entries.clear()
+        self._entries[name] = (time.monotonic() + self._lifetime_s, value)
+        return value
+
+    def forget(self, name: str) -> None:
+        self._entries.pop(name, None)
+
+
+@dataclass(slots=True)
+class Context:
+    """The process's database, writer, caches and metrics."""
+
+    db: Database
+    writer: Writer
+    pepper: bytes
+    public_url: str
+    metrics: Metrics
+    metrics_public: bool = False
+    #: Set when the process is about to stop: /readyz says so and balancers look elsewhere.
+    stopping: bool = False
+    #: False when this process should have a worker and it died.
+    worker_alive: bool = True
+    _keys: Cache[StoredKey | None] = field(default_factory=Cache)
+    _projects: Cache[Project] = field(default_factory=Cache)
+
+    async def key(self, secret: str) -> StoredKey:
+        """Return the live key that this text proves; raises Unauthenticated."""
+        name = public_part(secret)
+        found, stored = self._keys.get(name)
+        if not found:
+            stored = self._keys.put(name, await keys.find_key(self.db, name) if name else None)
+        check_secret(stored, self.pepper, secret)
+        assert stored is not None  # check_secret refuses an unknown key
+        return stored
+
+    async def key_by_id(self, key_id: str) -> StoredKey | None:
+        """Return a live key by its public id, to check what it signed."""
+        found, stored = self._keys.get(key_id)
+        return stored if found else self._keys.put(key_id, await keys.find_key(self.db, key_id))
+
+    async def project(self, project_id: str) -> Project:
+        """Return a project, at most a few seconds old."""
+        found, project = self._projects.get(project_id)
+        if found and project is not None:
+            return project
+        return self._projects.put(project_id, await projects.get_project(self.db, project_id))
+
+    def forget_key(self, key_id: str) -> None:
+        self._keys.forget(key_id)
+
+    def forget_project(self, project_id: str) -> None:
+        self._projects.forget(project_id)
+
+
+def context(connection: HTTPConnection) -> Context:
+    """Return the process's context."""
+    found: Context = connection.app.state.context
+    return found

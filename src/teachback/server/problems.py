@@ -1,0 +1,103 @@
+"""Errors on the wire: one shape, whatever went wrong."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from teachback.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    TeachbackError,
+    Unauthenticated,
+    Unavailable,
+)
+
+log = structlog.get_logger()
+
+STATUS: dict[type[TeachbackError], int] = {
+    Invalid: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Unavailable: 503,
+}
+
+
+class Refused(TeachbackError):
+    """A request that HTTP itself has a status for."""
+
+    def __init__(self, status: int, type_: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.type = type_
+
+
+def problem(error: TeachbackError) -> dict[str, object]:
+    """Return the error as the API says it."""
+    body: dict[str, object] = {"type": error.type, "message": error.message}
+    if isinstance(error, Invalid):
+        body |= {"field": error.field, "value": error.value, "rule": error.rule, "fix": error.fix}
+    return body
+
+
+def status_of(error: TeachbackError) -> int:
+    """Return the HTTP status of an error."""
+    if isinstance(error, Refused):
+        return error.status
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def respond(error: TeachbackError) -> Response:
+    """Make the answer to a failed request."""
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["retry-after"] = str(math.ceil(error.retry_after_s))
+    if isinstance(error, Unauthenticated):
+        headers["www-authenticate"] = "Bearer"
+    return json_response({"error": problem(error)}, status=status_of(error), headers=headers)
+
+
+def json_response(
+    value: object, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """Make a JSON answer."""
+    return Response(
+        msgspec.json.encode(value),
+        status_code=status,
+        headers=headers,
+        media_type="application/json",
+    )
+
+
+async def on_teachback_error(_: Request, error: Exception) -> Response:
+    """Answer an error of ours."""
+    assert isinstance(error, TeachbackError)
+    return respond(error)
+
+
+async def on_http_error(_: Request, error: Exception) -> Response:
+    """Answer an error of the framework in our shape."""
+    assert isinstance(error, HTTPException)
+    types = {404: "not_found", 405: "method_not_allowed"}
+    refused = Refused(error.status_code, types.get(error.status_code, "invalid"), error.detail)
+    return respond(refused)
+
+
+async def on_bug(request: Request, error: Exception) -> Response:
+    """Answer what nobody foresaw: nothing of it goes out, its place goes to the log."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+    # Only the class: a message may quote what a user wrote.
+    log.error("bug", error=type(error).__name__, place=place, route=request.scope.get("route_path"))
+    return respond(Refused(500, "internal", "something failed inside; it has been logged"))

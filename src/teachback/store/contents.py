@@ -1,0 +1,53 @@
+"""Texts that many traces share, kept once per project by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from teachback.store.database import Connection, Database
+
+#: In front of a hash on the wire, so that a later algorithm can be told apart.
+HASH_PREFIX = "sha256:"
+
+
+def content_hash(text: str) -> bytes:
+    """Return the 32 bytes under which a text is kept."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def to_wire(digest: bytes) -> str:
+    """Write a hash as `sha256:<hex>`."""
+    return HASH_PREFIX + digest.hex()
+
+
+def from_wire(text: str) -> bytes:
+    """Read `sha256:<hex>`."""
+    return bytes.fromhex(text.removeprefix(HASH_PREFIX))
+
+
+async def save_contents(
+    connection: Connection, texts: Iterable[tuple[str, bytes, str]]
+) -> None:
+    """Keep (project id, hash, text), once each."""
+    # Sorted: two transactions that add the same texts take their locks in one order.
+    rows = sorted(texts, key=lambda row: row[:2])
+    if not rows:
+        return
+    await connection.execute(
+        """
+        insert into content (project_id, hash, content)
+        select * from unnest(%s::uuid[], %s::bytea[], %s::text[])
+        on conflict do nothing
+        """,
+        [list(column) for column in zip(*rows, strict=True)],
+    )
+
+
+async def find_contents(db: Database, project_id: str, hashes: list[bytes]) -> dict[bytes, str]:
+    """Return the texts that are kept under these hashes."""
+    rows = await db.all(
+        "select hash, content from content where project_id = %s and hash = any(%s)",
+        (project_id, hashes),
+    )
+    return {bytes(row["hash"]): row["content"] for row in rows}

@@ -1,0 +1,163 @@
+"""The whole interface to PostgreSQL: run, one, all, transaction."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import AsyncConnection, errors
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from teachback.errors import SetupError, Unavailable
+
+Connection = AsyncConnection[DictRow]
+Row = DictRow
+Params = Sequence[object] | dict[str, object]
+
+#: Longest a request waits for a free connection, in seconds.
+POOL_WAIT_S = 5.0
+#: Longest one statement may run: pages answer in milliseconds, this is for accidents.
+STATEMENT_TIMEOUT_MS = 30_000
+#: Errors after which the same statement may succeed: the server stopped or restarts (57P),
+#: the connection broke (08), a deadlock or serialization failure (40), too many clients (53300),
+#: a lock or statement timeout (55P03, 57014).
+TRANSIENT = (
+    errors.OperationalError,
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.CannotConnectNow,
+    errors.SerializationFailure,
+    errors.DeadlockDetected,
+    errors.TooManyConnections,
+    errors.LockNotAvailable,
+    errors.InterfaceError,
+    PoolTimeout,
+)
+
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, dsn: str, *, max_size: int = 8, pooler: bool = False) -> None:
+        """Prepare a pool; nothing is opened yet.
+
+        `pooler=True` is for PgBouncer in transaction mode: no prepared statements, and no
+        settings that live in a server session.
+        """
+        self.dsn = dsn
+        self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            make_conninfo(dsn, **({} if pooler else {"options": _options()})),
+            min_size=1,
+            max_size=max_size,
+            timeout=POOL_WAIT_S,
+            open=False,
+            check=AsyncConnectionPool.check_connection,
+            kwargs={
+                "row_factory": dict_row,
+                "autocommit": True,
+                "prepare_threshold": None if pooler else 5,
+            },
+        )
+
+    async def open(self) -> None:
+        """Open the first connection; raises SetupError when the server cannot be reached."""
+        try:
+            await self.pool.open(wait=True, timeout=30)
+        except PoolTimeout as error:
+            raise SetupError(
+                "cannot connect to PostgreSQL: check that it runs and that DATABASE_URL is right"
+            ) from error
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection in autocommit mode; Unavailable when the server is away."""
+        try:
+            async with self.pool.connection() as connection:
+                yield connection
+        except TRANSIENT as error:
+            raise Unavailable("the database is away; try again") from error
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside one transaction."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def run(self, query: LiteralString, params: Params = ()) -> int:
+        """Execute a statement; return the number of rows it touched."""
+        async with self.connection() as connection:
+            return (await connection.execute(query, params)).rowcount
+
+    async def one(self, query: LiteralString, params: Params = ()) -> Row | None:
+        """Return the first row, or None."""
+        async with self.connection() as connection:
+            return await (await connection.execute(query, params)).fetchone()
+
+    async def all(self, query: LiteralString, params: Params = ()) -> list[Row]:
+        """Return all rows: for queries that are bounded by LIMIT or by nature."""
+        async with self.connection() as connection:
+            return await (await connection.execute(query, params)).fetchall()
+
+
+async def check_server(db: Database) -> dict[str, Any]:
+    """Return facts about the server; raise SetupError with the statement that mends a lack."""
+    facts = await db.one(
+        """
+        select current_setting('server_version_num')::int as version,
+               current_setting('server_encoding') as encoding,
+               current_setting('fsync') as fsync,
+               pg_is_in_recovery() as standby,
+               has_schema_privilege(current_schema(), 'create') as may_create,
+               exists (select from pg_available_extensions where name = 'vector') as vector
+        """
+    )
+    assert facts is not None  # a select without FROM always has one row
+    for wrong, message in _server_rules(facts):
+        if wrong:
+            raise SetupError(message)
+    return dict(facts)
+
+
+def _server_rules(facts: Row) -> list[tuple[bool, str]]:
+    return [
+        (
+            facts["version"] < 160000,
+            f"PostgreSQL is {facts['version'] // 10000}: 16 or newer is needed; upgrade the server",
+        ),
+        (
+            facts["encoding"] != "UTF8",
+            f"the database's encoding is {facts['encoding']}: UTF8 is needed; create another with "
+            "CREATE DATABASE teachback ENCODING 'UTF8' TEMPLATE template0",
+        ),
+        (
+            facts["fsync"] != "on",
+            "fsync is off, so accepted records could be lost; run ALTER SYSTEM SET fsync = on and "
+            "reload",
+        ),
+        (facts["standby"], "this server is a read-only standby: point DATABASE_URL at the primary"),
+        (
+            not facts["may_create"],
+            "the database user may not create tables: run GRANT CREATE ON SCHEMA public TO the user",
+        ),
+        (
+            not facts["vector"],
+            "the extension pgvector is not installed: install the package postgresql-NN-pgvector",
+        ),
+    ]
+
+
+def _options() -> str:
+    return (
+        f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout=5000 "
+        "-c idle_in_transaction_session_timeout=60000 -c application_name=teachback -c timezone=UTC"
+    )
+
+
+__all__ = ["TRANSIENT", "Connection", "Database", "Params", "Row", "check_server", "psycopg"]

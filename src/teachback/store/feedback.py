@@ -1,0 +1,283 @@
+"""Feedback: the judgement in force for each natural key, and the earlier ones."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from teachback.errors import NotFound
+from teachback.model.feedback import Feedback, Kind, Selector, Source
+from teachback.store.copy import copy_rows, copy_statement
+from teachback.store.database import Connection, Database, Row
+
+_PLAIN = (
+    "id", "trace_id", "span_id", "session_id", "submission_id", "kind", "name", "source",
+    "author", "identifier", "confidence", "score", "scale", "label", "comment", "correction",
+    "withdrawn", "occurred_at", "received_at", "sanitized",
+)  # fmt: skip
+_COLUMNS = (
+    "project_id", "natural_key", "negative", "matched", "digest", "labels", "selector",
+    "metadata", *_PLAIN,
+)  # fmt: skip
+_COPY = copy_statement("feedback", _COLUMNS)
+_COPY_HISTORY = copy_statement("feedback_history", _COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class NewFeedback:
+    """A judgement on its way into the store."""
+
+    project_id: str
+    feedback: Feedback
+    natural_key: uuid.UUID
+    negative: bool
+    digest: bytes
+    matched: bool = False
+
+    @property
+    def order(self) -> tuple[datetime, str]:
+        """The later of two judgements is the greater one, whichever arrived first."""
+        return self.feedback.occurred_at, self.feedback.id
+
+
+async def existing_digests(
+    connection: Connection, keys: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], bytes]:
+    """Return the fingerprints of those (project id, feedback id) that are kept already."""
+    cursor = await connection.execute(
+        """
+        with wanted as (select * from unnest(%s::uuid[], %s::text[]) as key (project_id, id))
+        select f.project_id::text, f.id, f.digest from feedback f join wanted using (project_id, id)
+        union all
+        select h.project_id::text, h.id, h.digest
+        from feedback_history h join wanted using (project_id, id)
+        """,
+        ([key[0] for key in keys], [key[1] for key in keys]),
+    )
+    return {(row["project_id"], row["id"]): row["digest"] for row in await cursor.fetchall()}
+
+
+async def lock_current(
+    connection: Connection, keys: Sequence[tuple[str, uuid.UUID]]
+) -> dict[tuple[str, uuid.UUID], tuple[datetime, str]]:
+    """Lock the judgements in force under these natural keys; return the order of each."""
+    cursor = await connection.execute(
+        """
+        select project_id::text, natural_key, occurred_at, id from feedback
+        where (project_id, natural_key) in (select * from unnest(%s::uuid[], %s::uuid[]))
+        order by project_id, natural_key for update
+        """,
+        ([key[0] for key in keys], [key[1] for key in keys]),
+    )
+    return {
+        (row["project_id"], row["natural_key"]): (row["occurred_at"], row["id"])
+        for row in await cursor.fetchall()
+    }
+
+
+async def copy_current(connection: Connection, rows: Sequence[NewFeedback]) -> None:
+    """Add judgements whose natural keys have none in force."""
+    if rows:
+        await copy_rows(connection, _COPY, map(_row, rows))
+
+
+async def copy_history(connection: Connection, rows: Sequence[NewFeedback]) -> None:
+    """Add judgements that a later one had replaced before they arrived."""
+    if rows:
+        await copy_rows(connection, _COPY_HISTORY, map(_row, rows))
+
+
+async def retire_current(
+    connection: Connection, keys: Sequence[tuple[str, uuid.UUID]]
+) -> None:
+    """Move the judgements in force under these keys to the history."""
+    if keys:
+        await connection.execute(
+            """
+            with retired as (
+                delete from feedback
+                where (project_id, natural_key) in (select * from unnest(%s::uuid[], %s::uuid[]))
+                returning *
+            ) insert into feedback_history select * from retired
+            """,
+            ([key[0] for key in keys], [key[1] for key in keys]),
+        )
+
+
+async def match_traces(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
+    """Mark feedback that was waiting for these (project id, trace id)."""
+    await connection.execute(
+        """
+        update feedback set matched = true
+        where not matched and trace_id is not null
+          and (project_id, trace_id) in (select * from unnest(%s::uuid[], %s::text[]))
+        """,
+        ([key[0] for key in keys], [key[1] for key in keys]),
+    )
+
+
+async def match_waiting(db: Database) -> int:
+    """Mark all waiting feedback whose target has arrived; return how many.
+
+    Two transactions that add a feedback and its trace at the same moment do not see each other.
+    """
+    return await db.run(
+        """
+        update feedback f set matched = true
+        where not matched and (
+            exists (select from trace t where t.project_id = f.project_id and t.id = f.trace_id)
+            or exists (select from session s
+                       where s.project_id = f.project_id and s.id = f.session_id))
+        """
+    )
+
+
+async def get_feedback(db: Database, project_id: str, feedback_id: str) -> Row:
+    """Return the judgement in force that this id, or a later one of its key, names."""
+    row = await db.one(
+        """
+        select f.*, f.natural_key::text as key from feedback f
+        where project_id = %(project)s and (id = %(id)s or natural_key = (
+            select natural_key from feedback_history
+            where project_id = %(project)s and id = %(id)s))
+        """,
+        {"project": project_id, "id": feedback_id},
+    )
+    if row is None:
+        raise NotFound(f"no feedback has the id {ascii(feedback_id)} in this project")
+    return row
+
+
+async def list_history(
+    db: Database, project_id: str, keys: Sequence[uuid.UUID]
+) -> dict[uuid.UUID, list[Feedback]]:
+    """Return the earlier judgements under each natural key, oldest first."""
+    rows = await db.all(
+        """
+        select * from feedback_history where project_id = %s and natural_key = any(%s)
+        order by occurred_at, id limit 5000
+        """,
+        (project_id, list(keys)),
+    )
+    history: dict[uuid.UUID, list[Feedback]] = {}
+    for row in rows:
+        history.setdefault(row["natural_key"], []).append(from_row(row))
+    return history
+
+
+async def list_for_targets(
+    db: Database, project_id: str, *, trace_ids: Sequence[str] = (), session_id: str | None = None
+) -> list[Row]:
+    """Return the feedback in force on these traces and this session, oldest first."""
+    return await db.all(
+        """
+        select * from feedback
+        where project_id = %(project)s and (trace_id = any(%(traces)s) or session_id = %(session)s)
+        order by occurred_at, id limit 5000
+        """,
+        {"project": project_id, "traces": list(trace_ids), "session": session_id},
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filters:
+    """What a list of feedback is narrowed to; None does not narrow."""
+
+    kind: Kind | None = None
+    name: str | None = None
+    source: Source | None = None
+    author: str | None = None
+    trace_id: str | None = None
+    session_id: str | None = None
+    label: str | None = None
+    environment: str | None = None
+    negative: bool | None = None
+    unmatched: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def list_feedback(
+    db: Database,
+    project_id: str,
+    filters: Filters,
+    *,
+    before: tuple[datetime, str] | None = None,
+    limit: int = 50,
+) -> list[Row]:
+    """Return feedback in force, newest first; `before` is (occurred_at, id) of the last seen."""
+    return await db.all(
+        """
+        select * from feedback f
+        where project_id = %(project)s
+          and (%(kind)s::text is null or kind = %(kind)s)
+          and (%(name)s::text is null or name = %(name)s)
+          and (%(source)s::text is null or source = %(source)s)
+          and (%(author)s::text is null or author = %(author)s)
+          and (%(trace)s::text is null or trace_id = %(trace)s)
+          and (%(session)s::text is null or session_id = %(session)s)
+          and (%(label)s::text is null or %(label)s = any(labels))
+          and (%(negative)s::boolean is null or negative = %(negative)s)
+          and (%(unmatched)s::boolean is null or matched <> %(unmatched)s)
+          and (%(environment)s::text is null or exists (
+               select from trace t where t.project_id = f.project_id and t.id = f.trace_id
+               and t.environment = %(environment)s))
+          and (%(since)s::timestamptz is null or occurred_at >= %(since)s)
+          and (%(until)s::timestamptz is null or occurred_at < %(until)s)
+          and (%(at)s::timestamptz is null or (occurred_at, id) < (%(at)s, %(id)s))
+        order by occurred_at desc, id desc limit %(limit)s
+        """,
+        {
+            "project": project_id,
+            "kind": filters.kind,
+            "name": filters.name,
+            "source": filters.source,
+            "author": filters.author,
+            "trace": filters.trace_id,
+            "session": filters.session_id,
+            "label": filters.label,
+            "environment": filters.environment,
+            "negative": filters.negative,
+            "unmatched": filters.unmatched,
+            "since": filters.since,
+            "until": filters.until,
+            "at": before and before[0],
+            "id": before and before[1],
+            "limit": limit,
+        },
+    )
+
+
+def from_row(row: Row) -> Feedback:
+    """Make a feedback of its row."""
+    values: dict[str, Any] = {name: row[name] for name in _PLAIN}
+    selector = row["selector"] and Selector(**row["selector"])
+    return Feedback(
+        **values, labels=tuple(row["labels"] or ()), selector=selector, metadata=row["metadata"]
+    )
+
+
+def _row(new: NewFeedback) -> tuple[object, ...]:
+    feedback = new.feedback
+    return (
+        new.project_id,
+        new.natural_key,
+        new.negative,
+        new.matched,
+        new.digest,
+        list(feedback.labels) or None,
+        _selector_value(feedback.selector),
+        None if feedback.metadata is None else json.dumps(feedback.metadata),
+        *[getattr(feedback, name) for name in _PLAIN],
+    )
+
+
+def _selector_value(selector: Selector | None) -> str | None:
+    if selector is None:
+        return None
+    names = ("exact", "prefix", "suffix", "start", "end", "part", "index")
+    return json.dumps({name: getattr(selector, name) for name in names})

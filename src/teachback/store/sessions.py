@@ -1,0 +1,105 @@
+"""Sessions: start, end and number of turns, kept as their traces arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from teachback.errors import NotFound
+from teachback.model.trace import Environment, Session, Trace
+from teachback.store.database import Connection, Database, Row
+
+
+async def add_turns(connection: Connection, traces: Sequence[tuple[str, Trace]]) -> None:
+    """Count newly stored traces, given as (project id, trace), into their sessions."""
+    turns = [(project, trace) for project, trace in traces if trace.session_id is not None]
+    if not turns:
+        return
+    # Sorted, so that concurrent transactions lock the sessions in one order.
+    await connection.execute(
+        """
+        insert into session (project_id, id, user_id, environment, started_at, ended_at, turns)
+        select project_id, id, max(user_id), min(environment), min(at), max(at), count(*)
+        from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+             as turn (project_id, id, user_id, environment, at)
+        group by project_id, id order by project_id, id
+        on conflict (project_id, id) do update set
+            user_id = coalesce(session.user_id, excluded.user_id),
+            started_at = least(session.started_at, excluded.started_at),
+            ended_at = greatest(session.ended_at, excluded.ended_at),
+            turns = session.turns + excluded.turns
+        """,
+        (
+            [project for project, _ in turns],
+            [trace.session_id for _, trace in turns],
+            [trace.user_id for _, trace in turns],
+            [trace.environment for _, trace in turns],
+            [trace.started_at for _, trace in turns],
+        ),
+    )
+
+
+async def existing_sessions(
+    connection: Connection, keys: Sequence[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Return those (project id, session id) that are known."""
+    cursor = await connection.execute(
+        """
+        select project_id::text, id from session
+        where (project_id, id) in (select * from unnest(%s::uuid[], %s::text[]))
+        """,
+        ([key[0] for key in keys], [key[1] for key in keys]),
+    )
+    return {(row["project_id"], row["id"]) for row in await cursor.fetchall()}
+
+
+async def get_session(db: Database, project_id: str, session_id: str) -> Session:
+    """Return a session; raises NotFound."""
+    row = await db.one(
+        "select * from session where project_id = %s and id = %s", (project_id, session_id)
+    )
+    if row is None:
+        raise NotFound(f"no session has the id {ascii(session_id)} in this project")
+    return from_row(row)
+
+
+async def list_sessions(
+    db: Database,
+    project_id: str,
+    *,
+    user_id: str | None = None,
+    environment: Environment | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int = 50,
+) -> list[Session]:
+    """Return sessions by their last turn, newest first."""
+    rows = await db.all(
+        """
+        select * from session
+        where project_id = %(project)s
+          and (%(user)s::text is null or user_id = %(user)s)
+          and (%(environment)s::text is null or environment = %(environment)s)
+          and (%(at)s::timestamptz is null or (ended_at, id) < (%(at)s, %(id)s))
+        order by ended_at desc, id desc limit %(limit)s
+        """,
+        {
+            "project": project_id,
+            "user": user_id,
+            "environment": environment,
+            "at": before and before[0],
+            "id": before and before[1],
+            "limit": limit,
+        },
+    )
+    return [from_row(row) for row in rows]
+
+
+def from_row(row: Row) -> Session:
+    return Session(
+        id=row["id"],
+        user_id=row["user_id"],
+        environment=row["environment"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        turns=row["turns"],
+    )

@@ -1,0 +1,210 @@
+"""Traces and their spans."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from teachback.errors import NotFound
+from teachback.model.trace import ContextItem, Environment, Span, Trace
+from teachback.store.contents import content_hash, find_contents, from_wire, to_wire
+from teachback.store.copy import copy_rows, copy_statement
+from teachback.store.database import Connection, Database, Row
+
+_PLAIN = (
+    "id", "session_id", "turn", "started_at", "received_at", "environment", "user_id", "role",
+    "surface", "locale", "release", "request_model", "response_model", "provider",
+    "input_tokens", "output_tokens", "latency_ms", "first_token_ms", "cost_usd", "error",
+    "query", "output", "sanitized",
+)  # fmt: skip
+_COPY = copy_statement("trace", ("project_id", "digest", "context", "tags", "metadata", *_PLAIN))
+
+_SPAN_PLAIN = (
+    "id", "parent_id", "name", "kind", "started_at", "latency_ms", "input", "output", "error",
+)  # fmt: skip
+_COPY_SPANS = copy_statement(
+    "span", ("project_id", "trace_id", "position", "metadata", *_SPAN_PLAIN)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewTrace:
+    """A trace on its way into the store."""
+
+    project_id: str
+    trace: Trace
+    digest: bytes
+
+
+async def existing_digests(
+    connection: Connection, keys: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], bytes]:
+    """Return the fingerprints of those (project id, trace id) that are kept already."""
+    cursor = await connection.execute(
+        """
+        select project_id::text, id, digest from trace
+        where (project_id, id) in (select * from unnest(%s::uuid[], %s::text[]))
+        """,
+        ([key[0] for key in keys], [key[1] for key in keys]),
+    )
+    return {(row["project_id"], row["id"]): row["digest"] for row in await cursor.fetchall()}
+
+
+async def copy_traces(connection: Connection, traces: Sequence[NewTrace]) -> None:
+    """Add traces that are not there yet, with their spans; contents are kept elsewhere."""
+    await copy_rows(connection, _COPY, map(_trace_row, traces))
+    spans = [row for new in traces for row in _span_rows(new)]
+    if spans:
+        await copy_rows(connection, _COPY_SPANS, spans)
+
+
+def contents_of(new: NewTrace) -> list[tuple[str, bytes, str]]:
+    """Return (project id, hash, text) of the trace's context stack."""
+    return [
+        (new.project_id, content_hash(item.content), item.content)
+        for item in new.trace.context
+        if item.content is not None
+    ]
+
+
+async def get_trace(db: Database, project_id: str, trace_id: str) -> Trace:
+    """Return a trace with its context and spans; raises NotFound."""
+    row = await db.one(
+        "select * from trace where project_id = %s and id = %s", (project_id, trace_id)
+    )
+    if row is None:
+        raise NotFound(f"no trace has the id {ascii(trace_id)} in this project")
+    spans = await db.all(
+        "select * from span where project_id = %s and trace_id = %s order by position",
+        (project_id, trace_id),
+    )
+    hashes = [from_wire(item["content_hash"]) for item in row["context"] or []]
+    texts = await find_contents(db, project_id, hashes) if hashes else {}
+    trace = from_row(row)
+    context = tuple(
+        replace(item, content=texts.get(from_wire(item.content_hash or "")))
+        for item in trace.context
+    )
+    return replace(trace, context=context, spans=tuple(map(_span_from_row, spans)))
+
+
+async def list_traces(
+    db: Database,
+    project_id: str,
+    *,
+    session_id: str | None = None,
+    user_id: str | None = None,
+    environment: Environment | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int = 50,
+) -> list[Trace]:
+    """Return traces, newest first, without contents and spans.
+
+    `before` is (started_at, id) of the last one seen.
+    """
+    rows = await db.all(
+        """
+        select * from trace
+        where project_id = %(project)s
+          and (%(session)s::text is null or session_id = %(session)s)
+          and (%(user)s::text is null or user_id = %(user)s)
+          and (%(environment)s::text is null or environment = %(environment)s)
+          and (%(since)s::timestamptz is null or started_at >= %(since)s)
+          and (%(until)s::timestamptz is null or started_at < %(until)s)
+          and (%(at)s::timestamptz is null or (started_at, id) < (%(at)s, %(id)s))
+        order by started_at desc, id desc limit %(limit)s
+        """,
+        {
+            "project": project_id,
+            "session": session_id,
+            "user": user_id,
+            "environment": environment,
+            "since": since,
+            "until": until,
+            "at": before and before[0],
+            "id": before and before[1],
+            "limit": limit,
+        },
+    )
+    return [from_row(row) for row in rows]
+
+
+async def list_turns(db: Database, project_id: str, session_id: str) -> list[Trace]:
+    """Return the turns of a session in order, without contents and spans (at most 1,000)."""
+    rows = await db.all(
+        """
+        select * from trace where project_id = %s and session_id = %s
+        order by started_at, turn nulls last, id limit 1000
+        """,
+        (project_id, session_id),
+    )
+    return [from_row(row) for row in rows]
+
+
+async def find_outputs(db: Database, project_id: str, trace_ids: Sequence[str]) -> dict[str, Row]:
+    """Return query, output and where-abouts of several traces, for lists of feedback."""
+    rows = await db.all(
+        """
+        select id, left(query, 300) as query, left(output, 300) as output, environment, user_id,
+               role, surface, locale, session_id, response_model, request_model
+        from trace where project_id = %s and id = any(%s)
+        """,
+        (project_id, list(trace_ids)),
+    )
+    return {row["id"]: row for row in rows}
+
+
+def from_row(row: Row) -> Trace:
+    """Make a trace of its row; contents and spans are not in it."""
+    context = tuple(ContextItem(**item) for item in row["context"] or [])
+    values: dict[str, Any] = {name: row[name] for name in _PLAIN}
+    return Trace(
+        **values, context=context, tags=tuple(row["tags"] or ()), metadata=row["metadata"]
+    )
+
+
+def _trace_row(new: NewTrace) -> tuple[object, ...]:
+    trace = new.trace
+    context = [_context_value(item) for item in trace.context]
+    return (
+        new.project_id,
+        new.digest,
+        json.dumps(context) if context else None,
+        list(trace.tags) or None,
+        None if trace.metadata is None else json.dumps(trace.metadata),
+        *[getattr(trace, name) for name in _PLAIN],
+    )
+
+
+def _context_value(item: ContextItem) -> dict[str, object]:
+    digest = (
+        item.content_hash if item.content is None else to_wire(content_hash(item.content))
+    )
+    value: dict[str, object] = {"kind": item.kind, "content_hash": digest}
+    # What is empty is left out: most context items have two or three of the five fields.
+    value |= {"name": item.name} if item.name else {}
+    value |= {"version": item.version} if item.version else {}
+    return value | ({"score": item.score} if item.score is not None else {})
+
+
+def _span_rows(new: NewTrace) -> list[tuple[object, ...]]:
+    return [
+        (
+            new.project_id,
+            new.trace.id,
+            position,
+            None if span.metadata is None else json.dumps(span.metadata),
+            *[getattr(span, name) for name in _SPAN_PLAIN],
+        )
+        for position, span in enumerate(new.trace.spans)
+    ]
+
+
+def _span_from_row(row: Row) -> Span:
+    values: dict[str, Any] = {name: row[name] for name in _SPAN_PLAIN}
+    return Span(**values, metadata=row["metadata"])

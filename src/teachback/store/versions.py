@@ -1,0 +1,84 @@
+"""The first appearance of every prompt, document, model and release version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from teachback.model.trace import ContextItem, Trace
+from teachback.store.contents import HASH_PREFIX, content_hash
+from teachback.store.database import Connection, Database, Row
+
+
+class Version(NamedTuple):
+    """A version that a trace ran with."""
+
+    project_id: str
+    kind: str
+    name: str
+    version: str
+
+
+def versions_of(project_id: str, trace: Trace) -> list[Version]:
+    """Return what this trace ran with; a text without a version is known by its hash."""
+    found = [
+        Version(project_id, _KINDS[item.kind], item.name, item.version or _short(item))
+        for item in trace.context
+        # A document without a name has no identity, so its next text is no new version of it.
+        if item.kind == "system_prompt" or (item.kind == "document" and item.name)
+    ]
+    model = trace.response_model or trace.request_model
+    if model:
+        found.append(Version(project_id, "model", trace.request_model or model, model))
+    if trace.release:
+        found.append(Version(project_id, "release", "", trace.release))
+    return found
+
+
+async def save_versions(
+    connection: Connection, seen: Sequence[tuple[Version, datetime]]
+) -> None:
+    """Keep the earliest time each version was seen."""
+    if not seen:
+        return
+    rows = [(*version, at) for version, at in sorted(seen)]
+    await connection.execute(
+        """
+        insert into version (project_id, kind, name, version, first_seen_at)
+        select * from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+        on conflict (project_id, kind, name, version) do update
+            set first_seen_at = excluded.first_seen_at
+            where excluded.first_seen_at < version.first_seen_at
+        """,
+        [list(column) for column in zip(*rows, strict=True)],
+    )
+
+
+async def list_versions(
+    db: Database, project_id: str, *, before: tuple[datetime, str] | None = None, limit: int = 50
+) -> list[Row]:
+    """Return first appearances, newest first."""
+    return await db.all(
+        """
+        select kind, name, version, first_seen_at, kind || ' ' || name || ' ' || version as id
+        from version
+        where project_id = %(project)s
+          and (%(at)s::timestamptz is null
+               or (first_seen_at, (kind || ' ' || name || ' ' || version) collate "C")
+                  < (%(at)s, %(id)s))
+        order by first_seen_at desc, (kind || ' ' || name || ' ' || version) collate "C" desc
+        limit %(limit)s
+        """,
+        {"project": project_id, "at": before and before[0], "id": before and before[1],
+         "limit": limit},
+    )  # fmt: skip
+
+
+_KINDS = {"system_prompt": "prompt", "document": "document"}
+
+
+def _short(item: ContextItem) -> str:
+    if item.content is not None:
+        return content_hash(item.content).hex()[:12]
+    return (item.content_hash or "").removeprefix(HASH_PREFIX)[:12]
