@@ -63,7 +63,7 @@ check: install-dev check-web  ## format, lint, types, imports, sizes, dead code
 	@$(BIN)/ruff format --check --quiet . || { echo "· not formatted: run make fix"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-logo --no-timing
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/pytest -q tests/test_architecture.py
 
 check-web: $(if $(WEB),web/node_modules/.package-lock.json)

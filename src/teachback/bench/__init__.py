@@ -1,0 +1,1 @@
+"""Benchmarks: every figure the product claims, measured on the installed product by one command."""
