@@ -1,0 +1,8 @@
+"""What runs inside the user's application: tracing, feedback and their delivery."""
+
+from teachback.sdk.client import Client
+from teachback.sdk.feedback import FeedbackGroup
+from teachback.sdk.losses import DeliveryError
+from teachback.sdk.trace import Span, Trace, current_trace
+
+__all__ = ["Client", "DeliveryError", "FeedbackGroup", "Span", "Trace", "current_trace"]

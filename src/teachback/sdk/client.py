@@ -1,0 +1,244 @@
+"""The client: what an application holds to trace its requests and to give feedback on them."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from teachback.core import tokens
+from teachback.model.feedback import Source
+from teachback.sdk import settings, wire
+from teachback.sdk.delivery import Delivery
+from teachback.sdk.feedback import FeedbackGroup, shared_fields
+from teachback.sdk.frames import RecordKind
+from teachback.sdk.guard import guarded, quiet, say_failure, say_once
+from teachback.sdk.losses import Losses, OnError
+from teachback.sdk.queue import Queue
+from teachback.sdk.records import encoded
+from teachback.sdk.trace import Fields, Trace
+from teachback.sdk.transport import Transport
+
+
+def _unsent_trace(_: Client) -> Trace:
+    return Trace(_drop)
+
+
+def _unsent_feedback(_: Client) -> FeedbackGroup:
+    return FeedbackGroup(_drop, {})
+
+
+def _drop(_: object) -> None:
+    """Take the place of sending for what could not be begun."""
+
+
+def _no_token(_: Client) -> str:
+    return ""
+
+
+def _false(_: Client) -> bool:
+    return False
+
+
+class Client:
+    """Sends traces and feedback in the background; never raises into the application.
+
+    One per process is enough; it may be used from any thread and survives `fork`.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        environment: str | None = None,
+        release: str | None = None,
+        capture_content: bool | None = None,
+        spool_dir: str | Path | None = None,
+        max_spool_bytes: int = settings.DEFAULT_MAX_SPOOL_BYTES,
+        flush_timeout_s: float = settings.DEFAULT_FLUSH_TIMEOUT_S,
+        on_error: OnError | None = None,
+    ) -> None:
+        """Connect to a server; without `url` or `key` (or their variables) nothing is sent.
+
+        `on_error` is called from the background thread with a `DeliveryError` for each loss.
+        """
+        self.settings = settings.load(
+            url=url,
+            key=key,
+            environment=environment,
+            release=release,
+            capture_content=capture_content,
+            spool_dir=spool_dir,
+            max_spool_bytes=max_spool_bytes,
+            flush_timeout_s=flush_timeout_s,
+        )
+        self._closed = not self.settings.enabled
+        self._losses = Losses(on_error)
+        self._queue = Queue(
+            self.settings.spool_dir,
+            destination=f"{self.settings.url} {self.settings.key}",
+            max_bytes=self.settings.max_spool_bytes,
+            losses=self._losses,
+        )
+        self._transport = Transport(self.settings.url, self.settings.key)
+        self._delivery = Delivery(self._queue, self._transport, self._losses)
+        self._start()
+
+    @guarded(_unsent_trace)
+    def trace(
+        self,
+        query: object = None,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        turn: int | None = None,
+        environment: str | None = None,
+        role: str | None = None,
+        surface: str | None = None,
+        locale: str | None = None,
+        tags: tuple[str, ...] | list[str] = (),
+        metadata: Mapping[str, object] | None = None,
+    ) -> Trace:
+        """Begin the trace of one request; use it with `with`, or call `end` on it."""
+        trace = Trace(self._send_trace, query=query)
+        trace.user_id, trace.session_id, trace.turn = user_id, session_id, turn
+        trace.environment, trace.role, trace.surface = environment, role, surface
+        trace.locale, trace.tags, trace.metadata = locale, tags, metadata
+        return trace
+
+    @guarded(_unsent_feedback)
+    def feedback(
+        self,
+        trace_id: str | None = None,
+        *,
+        span_id: str | None = None,
+        session_id: str | None = None,
+        author: str | None = None,
+        source: Source = "end_user",
+        confidence: float | None = None,
+        occurred_at: datetime | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> FeedbackGroup:
+        """Give feedback on a trace, on a span of it, or on a session; now or months later.
+
+        `occurred_at` is when it was given, now when absent.
+        """
+        shared = shared_fields(
+            trace_id=trace_id,
+            span_id=span_id,
+            session_id=session_id,
+            author=author,
+            source=source,
+            confidence=confidence,
+            occurred_at=occurred_at,
+            metadata=metadata,
+        )
+        return FeedbackGroup(self._send_feedback, shared)
+
+    @guarded(_no_token)
+    def feedback_token(
+        self,
+        trace_id: str,
+        *,
+        user_id: str | None = None,
+        lifetime_s: float = tokens.DEFAULT_LIFETIME_S,
+    ) -> str:
+        """Sign a token that lets a browser give feedback on this trace; needs no network."""
+        return tokens.sign(self.settings.key, trace_id, user_id=user_id, lifetime_s=lifetime_s)
+
+    @property
+    def dropped(self) -> dict[tuple[str, str], int]:
+        """How many records were lost, by (reason, kind)."""
+        return self._losses.total()
+
+    @guarded(_false)
+    def flush(self, *, timeout_s: float = 5.0) -> bool:
+        """Wait until everything recorded so far was delivered; False when it was not in time."""
+        return self._closed or self._delivery.flush(timeout_s)
+
+    @quiet
+    def close(self, *, timeout_s: float | None = None) -> None:
+        """Deliver what waits and stop; what cannot be sent stays in the spool for the next start.
+
+        Called at the end of the program. Takes no longer than `timeout_s`, which is
+        `flush_timeout_s` when absent, and not that long when the server is away.
+        """
+        if self._closed:
+            return
+        atexit.unregister(self._at_exit)
+        wait_s = self.settings.flush_timeout_s if timeout_s is None else timeout_s
+        self._queue.hurry()
+        self._delivery.flush(wait_s, leaving=True)
+        self._closed = True
+        if self._delivery.stop():
+            self._transport.close()
+        self._queue.close()
+
+    def _start(self) -> None:
+        if self._closed:
+            say_once("teachback: no url and key, nothing is sent (TEACHBACK_URL, TEACHBACK_KEY)")
+            return
+        _clients.add(self)
+        self._at_exit = _weakly(self)
+        atexit.register(self._at_exit)
+        try:
+            # Starts at once, so that what an earlier process left behind is delivered.
+            self._delivery.start()
+        except RuntimeError as error:  # no more threads: the next record tries again
+            say_failure("Client", error)
+
+    def _send_trace(self, trace: Trace) -> None:
+        self._put("trace", lambda: wire.trace_fields(trace, self.settings))
+
+    def _send_feedback(self, fields: Fields) -> None:
+        self._put("feedback", lambda: wire.feedback_fields(fields, self.settings))
+
+    def _put(self, kind: RecordKind, fields: Callable[[], Fields]) -> None:
+        if self._closed:
+            self._losses.add("shutdown", kind)
+            return
+        try:
+            record = encoded(kind, fields())
+        except Exception as error:
+            self._losses.add("unrenderable", kind)
+            say_failure(f"encoding a {kind}", error)
+            return
+        self._queue.put(record)
+        self._delivery.notice()
+
+    def _after_fork(self) -> None:
+        self._losses.after_fork()
+        self._queue.after_fork()
+        self._transport.after_fork()
+        self._delivery.after_fork()
+
+
+_clients: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for client in list(_clients):
+        try:
+            client._after_fork()
+        except Exception as error:
+            say_failure("fork", error)
+
+
+def _weakly(client: Client) -> Callable[[], None]:
+    """Return a function that closes the client at exit, without keeping it alive until then."""
+    reference = weakref.ref(client)
+
+    def close() -> None:
+        living = reference()
+        if living is not None:
+            living.close()
+
+    return close
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
