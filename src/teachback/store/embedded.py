@@ -1,0 +1,269 @@
+"""Start, share and stop the embedded PostgreSQL server of a data directory."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import psycopg
+
+from teachback.errors import SetupError
+from teachback.store import keeper
+from teachback.store.cluster import DATABASE, ROLE, check_major, make_cluster, write_settings
+from teachback.store.engine import ENVIRONMENT, Account, account_for, programs_for
+
+Progress = Callable[[str], None]
+
+#: What the kernel's address of a socket holds, in bytes, without its final zero.
+SOCKET_BYTES = 107
+_SOCKET = ".s.PGSQL.5432"
+_LOCKS = ("clients.lock", "start.lock", "keeper.lock", "server.lock")
+#: A folder with nothing else in it is ours, and root may give it to the server's account.
+_OURS = {*_LOCKS, "postgres", "postgres.new", "postgres.log", "postgres.log.1", "run"}
+_POLL_S = 0.05
+#: How long nothing is said, and then between two messages, in seconds.
+_PATIENCE_S = 2.0
+#: How often a process looks whether the keeper is still there, in seconds.
+_WATCH_S = 1.0
+
+
+class EmbeddedServer:
+    """Our use of the server: while anybody has one, it runs."""
+
+    def __init__(self, home: Path, clients: int, command: list[str]) -> None:
+        self.dsn = f"postgresql://{ROLE}@/{DATABASE}?host={quote(str(home / 'run'), safe='')}"
+        self._home = home
+        self._clients: int | None = clients
+        self._command = command
+        self._stopped = threading.Event()
+        self._watch = threading.Thread(target=self._replace_keeper, daemon=True)
+        _open_servers.add(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Release our use of the server; the last release stops it. Harmless when repeated."""
+        self._stopped.set()
+        if self._watch.is_alive():
+            self._watch.join()
+        self._let_go()
+
+    def wait_ready(self, say: Progress) -> None:
+        """Wait until the server takes connections, however long its recovery lasts.
+
+        Raises SetupError when it cannot be started.
+        """
+        for _ in _patiently(say, "PostgreSQL recovers what was committed before an unclean stop"):
+            if self._accepts():
+                break
+            if launch_keeper(self._home, self._command, unless=keeper.GAVE_UP) is None:
+                raise SetupError(f"PostgreSQL does not start: {_last_words(self._home)}")
+        self._watch.start()
+
+    def _accepts(self) -> bool:
+        try:
+            psycopg.connect(self.dsn, connect_timeout=10).close()
+        except psycopg.OperationalError as error:
+            if "Peer authentication failed" in str(error):
+                raise SetupError(f"the embedded server refuses us: {error}") from error
+            return False
+        return True
+
+    def _replace_keeper(self) -> None:
+        """Start another keeper if ours was killed: without one nobody stops the server."""
+        while not self._stopped.wait(_WATCH_S):
+            with contextlib.suppress(OSError, subprocess.SubprocessError):
+                launch_keeper(self._home, self._command)
+
+    def _let_go(self) -> None:
+        handle, self._clients = self._clients, None
+        if handle is not None:
+            os.close(handle)
+
+
+def start(data_dir: Path, *, on_progress: Progress | None = None) -> EmbeddedServer:
+    """Return the running server of `data_dir`, made or started if need be, shared if running.
+
+    Raises SetupError when the folder, its owner or its version does not allow it.
+    """
+    home = data_dir.expanduser().absolute()
+    say = on_progress or (lambda _message: None)
+    _check_length(home)
+    clients = -1
+    try:
+        _make_home(home)
+        clients = _lock(home / "clients.lock", fcntl.LOCK_SH, say, "the last server stops")
+        command = _prepare(home, say)
+        server = EmbeddedServer(home, clients, command)
+    except OSError as error:
+        if clients >= 0:
+            os.close(clients)
+        raise SetupError(
+            f"the data directory {home} cannot be used: {error.strerror} "
+            f"({error.filename or home}); make it writable for this user or choose another"
+        ) from error
+    except BaseException:
+        if clients >= 0:
+            os.close(clients)
+        raise
+    try:
+        server.wait_ready(say)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def launch_keeper(home: Path, command: list[str], *, unless: str = "") -> bool | None:
+    """Start a keeper where there is none; None when the last one left with the words `unless`."""
+    lock = _open(home / "keeper.lock")
+    try:
+        if not keeper.held(lock):
+            return False
+        if unless and unless in os.pread(lock, 100, 0).decode():
+            return None
+        os.ftruncate(lock, 0)
+        _spawn(home, [*command, str(lock)], lock)
+        return True
+    finally:
+        os.close(lock)
+
+
+def _spawn(home: Path, command: list[str], lock: int) -> None:
+    log = os.open(home / "postgres.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        subprocess.run(  # noqa: S603 - our own script; it leaves at once and works on alone
+            command,
+            check=True,
+            cwd="/",
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            umask=0o077,
+            pass_fds=(lock,),
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+
+
+def _prepare(home: Path, say: Progress) -> list[str]:
+    """Make or check the cluster, one process at a time; return how to run its keeper."""
+    turn = _lock(home / "start.lock", fcntl.LOCK_EX, say, "another process starts the server")
+    try:
+        cluster = home / "postgres"
+        account = account_for(cluster)
+        _own(home, account)
+        programs = programs_for(account)
+        if not cluster.exists():
+            say("Making the database: this happens once")
+            make_cluster(cluster, programs, account)
+        check_major(cluster)
+        write_settings(cluster, account)
+        return _keeper_command(home, programs, account)
+    finally:
+        os.close(turn)
+
+
+def _keeper_command(home: Path, programs: Path, account: Account) -> list[str]:
+    script = [sys.executable, "-I", "-S", keeper.__file__]
+    return [*script, str(home), str(programs / "postgres"), str(account.uid), str(account.gid)]
+
+
+def _own(home: Path, account: Account) -> None:
+    """Give the folder and our files in it to the account of the server; check its way there."""
+    (home / "run").mkdir(mode=0o700, exist_ok=True)
+    for name in (*_LOCKS, "postgres.log"):
+        os.close(_open(home / name))
+        account.own(home / name)
+    account.own(home / "run")
+    if {path.name for path in home.iterdir()} <= _OURS:
+        account.own(home)
+    if blocked := account.blocked_by(home / "postgres"):
+        raise SetupError(
+            f"the embedded server runs as the user {account.name}, who may not enter {blocked}: "
+            f"choose a data directory elsewhere, such as /var/lib/teachback, or chmod o+x {blocked}"
+        )
+
+
+def _make_home(home: Path) -> None:
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _check_length(home: Path) -> None:
+    length = len(os.fsencode(home / "run" / _SOCKET))
+    if length > SOCKET_BYTES:
+        raise SetupError(
+            f"the data directory {home} is too long: with the name of the socket it has {length} "
+            f"bytes, and the system allows {SOCKET_BYTES}; choose one that is "
+            f"{length - SOCKET_BYTES} bytes shorter"
+        )
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _lock(path: Path, mode: int, say: Progress, reason: str) -> int:
+    handle = _open(path)
+    try:
+        for _ in _patiently(say, f"Waiting while {reason}"):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(handle, mode | fcntl.LOCK_NB)
+                break
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _patiently(say: Progress, message: str) -> Iterator[None]:
+    """Yield without end; say now and then how long it has lasted."""
+    begun = said = time.monotonic()
+    while True:
+        yield
+        time.sleep(_POLL_S)
+        now = time.monotonic()
+        if now - said >= _PATIENCE_S:
+            said = now
+            say(f"{message} ({now - begun:.0f} s)")
+
+
+def _last_words(home: Path) -> str:
+    with (home / "postgres.log").open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 4000))
+        lines = file.read().decode(errors="replace").splitlines()
+    return " ".join(line for line in lines if "FATAL" in line or "PANIC" in line)[-800:] or str(
+        home / "postgres.log"
+    )
+
+
+def _forget_in_child() -> None:
+    """Close the locks that a forked child inherited: it must not keep the server alive."""
+    for server in list(_open_servers):
+        server._let_go()
+
+
+_open_servers: weakref.WeakSet[EmbeddedServer] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_forget_in_child)
