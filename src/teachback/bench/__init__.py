@@ -1,1 +1,1 @@
-"""Benchmarks: every figure the product claims, measured on the installed product by one command."""
+"""Benchmarks: every figure the product claims, measured on the installed product."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from teachback.bench import sdk_calls
@@ -13,11 +12,9 @@ from teachback.bench.client import client
 from teachback.bench.kills import VICTIMS, kill_runs
 from teachback.bench.load import Plan, Result
 from teachback.bench.product import Product, close, running
+from teachback.bench.progress import Progress
 from teachback.bench.records import batches
 from teachback.bench.report import Figure, over_runs
-
-#: Says what is going on while a suite runs.
-Progress = Callable[[str], None]
 
 BATCH = 100
 BATCH_CONNECTIONS = 6

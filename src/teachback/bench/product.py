@@ -74,15 +74,11 @@ class Product:
     def key(self) -> str:
         """Return a secret key for the first project, made once by the command line."""
         if not self._key:
-            made = subprocess.run(
-                [COMMAND, "keys", "create", "--json", "--data-dir", self.data_dir],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            command = [str(COMMAND), "keys", "create", "bench", "--data-dir", str(self.data_dir)]
+            made = subprocess.run(command, capture_output=True, text=True, check=False)
             if made.returncode:
                 raise SetupError(f"teachback keys create failed: {made.stderr}")
-            self._key = str(json.loads(made.stdout)["secret"])
+            self._key = made.stdout.strip()
         return self._key
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:

@@ -31,11 +31,16 @@ SYSTEM_PROMPT = (
 def batches(count: int, size: int, *, seed: int) -> Iterator[bytes]:
     """Yield bodies for POST /v1/batch of `size` records each."""
     draw = random.Random(seed)
-    documents = [_words(random.Random(number), 45) for number in range(DOCUMENTS)]
+    documents = [words(random.Random(number), 45) for number in range(DOCUMENTS)]
     for _ in range(count):
         pairs = [_record(draw, documents) for _ in range(size)]
         body = {"traces": [trace for trace, _ in pairs], "feedback": [word for _, word in pairs]}
         yield json.dumps(body, separators=(",", ":")).encode()
+
+
+def words(draw: random.Random, count: int) -> str:
+    """Return a sentence of so many drawn words."""
+    return " ".join(draw.choices(WORDS, k=count)).capitalize() + "."
 
 
 def _record(draw: random.Random, documents: list[str]) -> tuple[dict[str, Json], dict[str, Json]]:
@@ -48,8 +53,8 @@ def _trace(draw: random.Random, documents: list[str]) -> dict[str, Json]:
     document = draw.randrange(DOCUMENTS)
     return {
         "id": new_id(),
-        "query": _words(draw, 14),
-        "output": _words(draw, 80),
+        "query": words(draw, 14),
+        "output": words(draw, 80),
         "context": [
             {"kind": "system_prompt", "name": "support", "version": "3", "content": SYSTEM_PROMPT},
             {
@@ -85,7 +90,7 @@ def _feedback(draw: random.Random, trace: dict[str, Json]) -> dict[str, Json]:
 
 
 def _rating(draw: random.Random, _: str) -> dict[str, Json]:
-    return {"score": draw.randint(0, 1), "scale": "thumbs", "comment": _words(draw, 6)}
+    return {"score": draw.randint(0, 1), "scale": "thumbs", "comment": words(draw, 6)}
 
 
 def _reasons(draw: random.Random, _: str) -> dict[str, Json]:
@@ -93,18 +98,18 @@ def _reasons(draw: random.Random, _: str) -> dict[str, Json]:
 
 
 def _comment(draw: random.Random, _: str) -> dict[str, Json]:
-    return {"comment": _words(draw, 18)}
+    return {"comment": words(draw, 18)}
 
 
 def _correction(draw: random.Random, output: str) -> dict[str, Json]:
-    return {"correction": f"{output[: len(output) // 2]} {_words(draw, 12)}"}
+    return {"correction": f"{output[: len(output) // 2]} {words(draw, 12)}"}
 
 
 def _annotation(draw: random.Random, output: str) -> dict[str, Json]:
     start = draw.randrange(len(output) - 40)
     end = start + draw.randint(8, 40)
     return {
-        "comment": _words(draw, 8),
+        "comment": words(draw, 8),
         "selector": {"exact": output[start:end], "start": start, "end": end},
     }
 
@@ -121,7 +126,3 @@ KINDS = {
     "annotation": _annotation,
     "implicit": _implicit,
 }
-
-
-def _words(draw: random.Random, count: int) -> str:
-    return " ".join(draw.choices(WORDS, k=count)).capitalize() + "."

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import version
 
 from rich.console import Console
 
-from teachback.bench import ingest, machine
+from teachback.bench import machine
+from teachback.bench.progress import Progress
 from teachback.bench.report import Figure, Report, print_report
 from teachback.errors import Invalid
 
-#: Name → suite; each is told `quick` and `progress` and returns its figures.
-SUITES: dict[str, Callable[..., list[Figure]]] = {
-    "ingest": ingest.run,
-}
-
-
-def measure(name: str, *, quick: bool, progress: Callable[[str], None]) -> Report:
-    """Run one suite on this machine; raises Invalid when there is none of this name."""
-    if name not in SUITES:
-        known = ", ".join(SUITES)
-        raise Invalid("suite", value=name, rule="there is no such suite", fix=f"Use one of {known}")
-    figures = SUITES[name](quick=quick, progress=progress)
-    return Report(
-        suite=name,
-        version=version("teachback"),
-        machine=machine.describe(),
-        figures=tuple(figures),
-        quick=quick,
-    )
+#: Suite → module with `run(*, quick, progress)`, loaded when it runs: every start of the command
+#: line passes here.
+SUITES = {"ingest": "teachback.bench.ingest"}
 
 
 def main(
-    name: str = "all", *, quick: bool = False, as_json: bool = False, check: bool = False
+    suite: str = "all", *, quick: bool = False, as_json: bool = False, check: bool = False
 ) -> int:
     """Run a suite, or all of them, and print what came out.
 
@@ -41,12 +28,10 @@ def main(
     """
     errors = Console(stderr=True)
     missed: list[str] = []
-    for suite in SUITES if name == "all" else [name]:
-        with errors.status(f"{suite}: starting") as status:
+    for name in SUITES if suite == "all" else [suite]:
+        with errors.status(f"{name}: starting") as status:
             report = measure(
-                suite,
-                quick=quick,
-                progress=lambda text, suite=suite: status.update(f"{suite}: {text}"),  # type: ignore[misc]
+                name, quick=quick, progress=functools.partial(_show, status.update, name)
             )
         if as_json:
             print(report.to_json())  # noqa: T201 - the one object that tools read
@@ -56,3 +41,22 @@ def main(
     if check and missed:
         errors.print(f"targets missed: {', '.join(missed)}", style="red")
     return int(check and bool(missed))
+
+
+def measure(suite: str, *, quick: bool, progress: Progress) -> Report:
+    """Run one suite on this machine; raises Invalid when there is none of this name."""
+    if suite not in SUITES:
+        known = ", ".join(("all", *SUITES))
+        raise Invalid("suite", value=suite, rule="there is no such suite", fix=f"Use {known}")
+    run: Callable[..., list[Figure]] = import_module(SUITES[suite]).run
+    return Report(
+        suite=suite,
+        version=version("teachback"),
+        machine=machine.describe(),
+        figures=tuple(run(quick=quick, progress=progress)),
+        quick=quick,
+    )
+
+
+def _show(update: Callable[[str], None], suite: str, text: str) -> None:
+    update(f"{suite}: {text}")
