@@ -46,9 +46,7 @@ class Known:
             self.versions.clear()
 
 
-async def accept(
-    connection: Connection, items: Sequence[Item], known: Known
-) -> list[Outcome]:
+async def accept(connection: Connection, items: Sequence[Item], known: Known) -> list[Outcome]:
     """Store the items in the connection's transaction; return an outcome each."""
     new_traces = [item for item in items if isinstance(item, NewTrace)]
     new_feedback = [item for item in items if isinstance(item, NewFeedback)]

@@ -159,13 +159,22 @@ async def find_outputs(db: Database, project_id: str, trace_ids: Sequence[str]) 
     return {row["id"]: row for row in rows}
 
 
+async def find_whole_outputs(
+    db: Database, project_id: str, trace_ids: Sequence[str]
+) -> dict[str, str | None]:
+    """Return the outputs of several traces."""
+    rows = await db.all(
+        "select id, output from trace where project_id = %s and id = any(%s)",
+        (project_id, list(trace_ids)),
+    )
+    return {row["id"]: row["output"] for row in rows}
+
+
 def from_row(row: Row) -> Trace:
     """Make a trace of its row; contents and spans are not in it."""
     context = tuple(ContextItem(**item) for item in row["context"] or [])
     values: dict[str, Any] = {name: row[name] for name in _PLAIN}
-    return Trace(
-        **values, context=context, tags=tuple(row["tags"] or ()), metadata=row["metadata"]
-    )
+    return Trace(**values, context=context, tags=tuple(row["tags"] or ()), metadata=row["metadata"])
 
 
 def _trace_row(new: NewTrace) -> tuple[object, ...]:
@@ -182,9 +191,7 @@ def _trace_row(new: NewTrace) -> tuple[object, ...]:
 
 
 def _context_value(item: ContextItem) -> dict[str, object]:
-    digest = (
-        item.content_hash if item.content is None else to_wire(content_hash(item.content))
-    )
+    digest = item.content_hash if item.content is None else to_wire(content_hash(item.content))
     value: dict[str, object] = {"kind": item.kind, "content_hash": digest}
     # What is empty is left out: most context items have two or three of the five fields.
     value |= {"name": item.name} if item.name else {}

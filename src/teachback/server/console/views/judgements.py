@@ -44,7 +44,7 @@ class LabelView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Judgement:
+class FeedbackView:
     """One feedback as it stands on a page, in a list or on a trail."""
 
     id: str
@@ -69,15 +69,20 @@ class Judgement:
     withdrawn: bool
 
 
-def judgement_view(feedback: Feedback, reasons: Mapping[str, Reason]) -> Judgement:
-    """Describe a feedback; `reasons` are the project's, by label."""
+def feedback_view(
+    feedback: Feedback, reasons: Mapping[str, Reason], *, negative: bool = False
+) -> FeedbackView:
+    """Describe a feedback.
+
+    `reasons` are the project's, by label; `negative` is how the record was judged on arrival.
+    """
     labels = tuple(_label(label, feedback, reasons) for label in feedback.labels)
-    return Judgement(
+    return FeedbackView(
         id=feedback.id,
         kind=feedback.kind,
         kind_title=KIND_TITLES[feedback.kind],
         icon=_icon(feedback),
-        tone=_tone(feedback, labels),
+        tone=_tone(feedback, labels, negative=negative),
         headline=_headline(feedback),
         name=feedback.name,
         labels=labels,
@@ -106,11 +111,11 @@ def _label(label: str, feedback: Feedback, reasons: Mapping[str, Reason]) -> Lab
     return LabelView(title=reason.title, label=label, tone=reason.polarity)
 
 
-def _tone(feedback: Feedback, labels: Sequence[LabelView]) -> Tone:
+def _tone(feedback: Feedback, labels: Sequence[LabelView], *, negative: bool) -> Tone:
     if feedback.withdrawn:
         return "neutral"
     tones = {label.tone for label in labels}
-    if feedback.is_negative or "negative" in tones:
+    if negative or feedback.is_negative or "negative" in tones:
         return "negative"
     return "positive" if "positive" in tones or _is_positive(feedback) else "neutral"
 

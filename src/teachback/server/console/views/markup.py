@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
+from teachback.core.diff import Change, Op
 from teachback.server.console.views.anchors import Anchor
-
-Operation = Literal["=", "-", "+"]
-Change = tuple[Operation, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +16,7 @@ class Piece:
 
     text: str
     #: Kept, deleted or inserted.
-    change: Operation = "="
+    change: Op = "="
     #: Numbers of the notes that lie over it.
     notes: tuple[int, ...] = ()
     #: Numbers of the notes that end with it: their markers follow.
@@ -89,7 +86,7 @@ def _pieces(text: str, marks: _Marks) -> list[Piece]:
     deleted, last = 0, 0
     for at in sorted({p for p in marks.positions() if p <= len(text)} | {len(text)}):
         if last < at:
-            change: Operation = "-" if deleted else "="
+            change: Op = "-" if deleted else "="
             pieces.append(Piece(text=text[last:at], change=change, notes=tuple(active)))
         pieces += [Piece(text=new, change="+") for new in marks.inserted.get(at, ()) if new]
         _close(pieces, marks.closes.get(at, ()), active)

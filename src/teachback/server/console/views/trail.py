@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from markupsafe import Markup
 
-from teachback.core.diff import tracked_change
-from teachback.model.feedback import Feedback, ThreadEntry
+from teachback.model.feedback import Feedback
 from teachback.model.project import Reason
 from teachback.model.trace import ContextItem, ContextKind, Trace
+from teachback.record.trail import Judgement, Trail
 from teachback.server.console.views.anchors import Anchor
 from teachback.server.console.views.facts import Fact, facts, metadata_json
 from teachback.server.console.views.formats import excerpt, number, plural
-from teachback.server.console.views.judgements import Judgement, judgement_view
-from teachback.server.console.views.markup import Piece, mark_up, tracked
+from teachback.server.console.views.markup import Piece, mark_up
 from teachback.server.console.views.notes import Note, note
 from teachback.server.console.views.prose import render_markdown
 from teachback.server.console.views.steps import Waterfall, cut, waterfall
+from teachback.server.console.views.submissions import Entry, Submission, submissions_of
 
 #: A query longer than this is a text to read, not a title.
 TITLE_LENGTH = 140
@@ -30,16 +29,6 @@ CONTEXT_TITLES: dict[ContextKind, str] = {
     "tool": "Tool",
     "message": "Message",
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
-    """A feedback with everything that happened to it."""
-
-    feedback: Feedback
-    #: Judgements it has replaced, newest first.
-    history: tuple[Feedback, ...] = ()
-    thread: tuple[ThreadEntry, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,26 +61,6 @@ class OutputView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """One feedback on the trail, with its difference, note and history."""
-
-    view: Judgement
-    changes: tuple[Piece, ...]
-    note: Note | None
-    history: tuple[Judgement, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Submission:
-    """What one author gave in one go."""
-
-    author: str
-    source: str
-    occurred_at: datetime
-    entries: tuple[Entry, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class TrailView:
     """Everything the trail page shows."""
 
@@ -110,13 +79,12 @@ class TrailView:
     feedback_count: int
 
 
-def trail_view(
-    trace: Trace, judged: Sequence[Judged], reasons: Mapping[str, Reason]
-) -> TrailView:
-    """Lay out a trace and its feedback, in order of time."""
-    ordered = sorted(judged, key=lambda one: (one.feedback.occurred_at, one.feedback.id))
-    notes = _notes(trace, ordered)
-    entries = [_entry(trace, one, notes.get(one.feedback.id), reasons) for one in ordered]
+def trail_view(trail: Trail, reasons: Mapping[str, Reason]) -> TrailView:
+    """Lay out a trace and its feedback; `reasons` are the project's, by label."""
+    trace, judged = trail.trace, trail.judgements
+    notes = _notes(trace, judged)
+    submissions = submissions_of(judged, notes, reasons)
+    entries = [entry for submission in submissions for entry in submission.entries]
     title = excerpt(trace.query, TITLE_LENGTH)
     return TrailView(
         id=trace.id,
@@ -127,14 +95,14 @@ def trail_view(
         metadata=metadata_json(trace.metadata),
         context=_context(trace, tuple(notes.values())),
         steps=waterfall(trace.spans),
-        output=_output(trace, ordered, tuple(notes.values())),
-        submissions=_submissions(ordered, entries),
-        notes=tuple(entry for entry in entries if entry.note and entry.note.part == "output"),
-        feedback_count=len(ordered),
+        output=_output(trace, judged, tuple(notes.values())),
+        submissions=submissions,
+        notes=_margin(entries),
+        feedback_count=len(judged),
     )
 
 
-def _notes(trace: Trace, judged: Sequence[Judged]) -> dict[str, Note]:
+def _notes(trace: Trace, judged: Sequence[Judgement]) -> dict[str, Note]:
     """Number the annotations of this trace's texts in the order in which they are read."""
     annotations = [one for one in judged if one.feedback.selector is not None]
     annotations.sort(key=_reading_order)
@@ -144,7 +112,14 @@ def _notes(trace: Trace, judged: Sequence[Judged]) -> dict[str, Note]:
     }
 
 
-def _reading_order(one: Judged) -> tuple[bool, int, int]:
+def _margin(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Return the annotations of the output in the order of their numbers."""
+    numbered = {entry.note.number: entry for entry in entries if entry.note}
+    ordered = [numbered[number] for number in sorted(numbered)]
+    return tuple(entry for entry in ordered if entry.note and entry.note.part == "output")
+
+
+def _reading_order(one: Judgement) -> tuple[bool, int, int]:
     selector = one.feedback.selector
     assert selector is not None  # only annotations are ordered
     return selector.part == "output", selector.index or 0, selector.start
@@ -193,72 +168,30 @@ def _context_item(item: ContextItem, anchors: Sequence[Anchor]) -> ContextView:
     )
 
 
-def _output(trace: Trace, judged: Sequence[Judged], notes: Sequence[Note]) -> OutputView | None:
+def _output(trace: Trace, judged: Sequence[Judgement], notes: Sequence[Note]) -> OutputView | None:
     if trace.output is None:
         return None
     correction = _latest_correction(judged)
-    corrected = correction.correction if correction else None
+    corrected = correction.feedback.correction if correction else None
     anchors = _anchors(notes, "output")
-    changes = tracked_change(trace.output, corrected) if corrected is not None else []
+    changes = correction.changes or () if correction else ()
     return OutputView(
         pieces=mark_up(trace.output, anchors, changes),
         is_marked=bool(anchors or changes),
         plain=trace.output,
         corrected=corrected,
-        corrected_by=(correction.author or None) if correction else None,
+        corrected_by=(correction.feedback.author or None) if correction else None,
         formatted=render_markdown(trace.output),
     )
 
 
-def _latest_correction(judged: Sequence[Judged]) -> Feedback | None:
+def _latest_correction(judged: Sequence[Judgement]) -> Judgement | None:
     """Return the correction of the whole output that is in force and was made last."""
     corrections = [
-        one.feedback
+        one
         for one in judged
         if one.feedback.kind == "correction"
         and one.feedback.span_id is None
         and not one.feedback.withdrawn
     ]
     return corrections[-1] if corrections else None
-
-
-def _entry(trace: Trace, one: Judged, note: Note | None, reasons: Mapping[str, Reason]) -> Entry:
-    return Entry(
-        view=judgement_view(one.feedback, reasons),
-        changes=_changes(trace, one.feedback),
-        note=note,
-        history=tuple(judgement_view(earlier, reasons) for earlier in one.history),
-    )
-
-
-def _changes(trace: Trace, feedback: Feedback) -> tuple[Piece, ...]:
-    """Return what a correction changes, in the output or in the selected text."""
-    if feedback.correction is None:
-        return ()
-    if feedback.selector is not None:
-        before = feedback.selector.exact
-    elif feedback.span_id is not None:
-        spans = {span.id: span.output for span in trace.spans}
-        before = spans.get(feedback.span_id) or ""
-    else:
-        before = trace.output or ""
-    return tracked(tracked_change(before, feedback.correction))
-
-
-def _submissions(judged: Sequence[Judged], entries: Sequence[Entry]) -> tuple[Submission, ...]:
-    """Group what was given in one go by one author, in order of time."""
-    groups: dict[tuple[str, str], list[Entry]] = {}
-    for one, entry in zip(judged, entries, strict=True):
-        together = one.feedback.submission_id or one.feedback.id
-        groups.setdefault((together, one.feedback.author), []).append(entry)
-    return tuple(_submission(group) for group in groups.values())
-
-
-def _submission(entries: Sequence[Entry]) -> Submission:
-    first = entries[0].view
-    return Submission(
-        author=first.author,
-        source=first.source,
-        occurred_at=first.occurred_at,
-        entries=tuple(entries),
-    )

@@ -1,0 +1,347 @@
+"""Start the parts in order, and stop them in the opposite one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from teachback.config import Settings
+from teachback.errors import SetupError
+from teachback.model.ids import new_id
+from teachback.model.project import Key, KeyKind, Member, Project
+from teachback.record import access
+from teachback.server.app import Options, make_app
+from teachback.store import keys, projects
+from teachback.store.database import Database, check_server
+from teachback.store.embedded import EmbeddedServer
+from teachback.store.embedded import start as start_embedded
+from teachback.store.migrations import migrate as apply_migrations
+from teachback.store.settings import keep_setting
+from teachback.worker import run_worker
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+#: Who owns a fresh installation; they sign in by a one-time link and then choose a password.
+OWNER_EMAIL = "owner@localhost"
+#: In-flight requests get this long to finish when the process is told to stop.
+GRACE_S = 25
+
+
+@dataclass(slots=True)
+class Engine:
+    """The database this process works on."""
+
+    settings: Settings
+    dsn: str
+    #: The same past a pooler: migrations and the worker need a server session of their own.
+    direct_dsn: str
+    embedded: EmbeddedServer | None = None
+
+    def database(self) -> Database:
+        """Return a pool on it, not yet open."""
+        settings = self.settings
+        return Database(
+            self.dsn, max_size=settings.database_connections, pooler=settings.database_pooler
+        )
+
+    def stop(self) -> None:
+        """Release the embedded server, if it is ours."""
+        if self.embedded:
+            self.embedded.stop()
+
+
+@contextlib.contextmanager
+def engine(settings: Settings, say: Say) -> Iterator[Engine]:
+    """Lend the database: the user's own, or the embedded server, started or attached to."""
+    if settings.database_url:
+        dsn = settings.database_url.get_secret_value()
+        direct = settings.database_direct_url
+        yield Engine(settings, dsn, direct.get_secret_value() if direct else dsn)
+        return
+    server = start_embedded(settings.data_dir, on_progress=say)
+    started = Engine(settings, server.dsn, server.dsn, server)
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+def migrate(settings: Settings, say: Say) -> list[str]:
+    """Bring the schema up to date; return the names of what was applied."""
+    with engine(settings, say) as started:
+        asyncio.run(_check(started))
+        return apply_migrations(started.direct_dsn)
+
+
+def serve(settings: Settings, say: Say) -> None:
+    """Run API, console and worker until told to stop."""
+    with engine(settings, say) as started:
+        setup = asyncio.run(_prepare(started, say))
+        _announce_first_start(setup, settings, say)
+        run_http(started, setup.pepper, say)
+
+
+def work(settings: Settings, say: Say) -> None:
+    """Run a worker alone until told to stop."""
+    _configure_logs(settings)
+    with engine(settings, say) as started:
+        asyncio.run(_work(started, say))
+
+
+def run_http(
+    started: Engine,
+    pepper: bytes,
+    say: Say,
+    *,
+    mounts: dict[str, ASGIApp] | None = None,
+    on_listening: Callable[[str], None] | None = None,
+) -> None:
+    """Serve HTTP until told to stop; `on_listening` gets the address once it answers."""
+    settings = started.settings
+    _configure_logs(settings)
+    listener = _listen(settings)
+    port = listener.getsockname()[1]
+    url = settings.public_url or settings.base_url.replace(f":{settings.port}", f":{port}")
+    options = Options(
+        dsn=started.dsn,
+        pepper=pepper,
+        public_url=url,
+        connections=settings.database_connections,
+        pooler=settings.database_pooler,
+        metrics_public=settings.metrics_public,
+        mounts=mounts or {},
+        background=_background(started) if settings.worker else None,
+        on_stopped=started.stop,
+    )
+    server = _Server(_uvicorn(options), on_started=lambda: _listening(url, say, on_listening))
+    server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Tells when it has begun to answer."""
+
+    def __init__(self, config: uvicorn.Config, *, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._on_started()
+
+
+def _uvicorn(options: Options) -> uvicorn.Config:
+    return uvicorn.Config(
+        make_app(options),
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACE_S,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+
+
+def _listening(url: str, say: Say, on_listening: Callable[[str], None] | None) -> None:
+    say(f"Teachback answers at {url}")
+    if on_listening:
+        on_listening(url)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        raise SetupError(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): stop what uses "
+            "the port, or choose another with --port or TEACHBACK_PORT"
+        ) from error
+    return listener
+
+
+def _background(started: Engine) -> Callable[[Database], Awaitable[None]]:
+    return lambda db: run_worker(started.direct_dsn, db)
+
+
+async def _work(started: Engine, say: Say) -> None:
+    await _prepare(started, say)
+    db = started.database()
+    await db.open()
+    say("the worker runs")
+    try:
+        await run_worker(started.direct_dsn, db, install_signal_handlers=True)
+    finally:
+        await db.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a fresh or known installation has."""
+
+    pepper: bytes
+    owner: Member
+    project: Project
+    #: The first secret key and login link of a fresh installation; shown once.
+    first_key: str | None = None
+    login_token: str | None = None
+
+
+@contextlib.asynccontextmanager
+async def opened(started: Engine) -> AsyncIterator[Database]:
+    """Lend an open pool for a while."""
+    db = started.database()
+    await db.open()
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+async def _check(started: Engine) -> None:
+    async with opened(started) as db:
+        await check_server(db)
+
+
+async def _prepare(started: Engine, say: Say) -> Setup:
+    """Check the server, migrate, and set a fresh installation up."""
+    await _check(started)
+    for name in await asyncio.to_thread(apply_migrations, started.direct_dsn):
+        say(f"applied migration {name}")
+    async with opened(started) as db:
+        pepper = await _pepper(db, started.settings)
+        return await _setup(db, pepper)
+
+
+async def _setup(db: Database, pepper: bytes) -> Setup:
+    owner = await projects.first_member(db)
+    known = await projects.list_projects(db)
+    if owner is not None and known:
+        return Setup(pepper, owner, known[0])
+    project = known[0] if known else await access.make_project(db, "My application")
+    owner = Member(id=new_id(), email=OWNER_EMAIL, name="Owner", roles={project.id: "owner"})
+    await projects.save_member(db, owner)
+    key = await access.make_key(db, pepper, project.id, kind="secret", name="first")
+    link = await access.make_login(db, owner.id, kind="link", lifetime=access.LINK_LIFETIME)
+    return Setup(pepper, owner, project, key.secret, link)
+
+
+def _announce_first_start(setup: Setup, settings: Settings, say: Say) -> None:
+    if setup.first_key:
+        say(f"your first secret key, shown only now: {setup.first_key}")
+        say(f"sign in once, within 15 minutes: {settings.base_url}/login/{setup.login_token}")
+
+
+async def _pepper(db: Database, settings: Settings) -> bytes:
+    """Return the key that peppers hashes; all processes on one database must have the same."""
+    if settings.secret_key:
+        pepper = settings.secret_key.get_secret_value().encode()
+    else:
+        pepper = _pepper_file(settings.data_dir)
+    fingerprint = hashlib.sha256(b"teachback pepper " + pepper).hexdigest()[:16]
+    if await keep_setting(db, "pepper_fingerprint", fingerprint) != fingerprint:
+        raise SetupError(
+            "the secret key differs from the one this database was set up with: set "
+            "TEACHBACK_SECRET_KEY (or TEACHBACK_SECRET_KEY_FILE) to the same value everywhere"
+        )
+    return pepper
+
+
+def _pepper_file(data_dir: Path) -> bytes:
+    path = data_dir / "secret.key"
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        _create_private(path, secrets.token_hex(32))
+    return path.read_bytes().strip()
+
+
+def _create_private(path: Path, text: str) -> None:
+    """Make a file that only we can read, whole or not at all; one made meanwhile is kept."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(text)
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()
+
+
+@dataclass(slots=True)
+class Admin:
+    """What the command line does to an installation."""
+
+    db: Database
+    setup: Setup
+    settings: Settings
+
+    async def create_key(self, project: str | None, kind: KeyKind, name: str) -> dict[str, str]:
+        """Make a key; return its words, and its text under `secret`."""
+        new = await access.make_key(
+            self.db, self.setup.pepper, project or self.setup.project.id, kind=kind, name=name
+        )
+        return _key_words(new.key) | {"secret": new.secret}
+
+    async def list_keys(self, project: str | None) -> list[dict[str, str]]:
+        """Return the keys as words."""
+        found = await keys.list_keys(self.db, project or self.setup.project.id)
+        return [_key_words(key) for key in found]
+
+    async def revoke_key(self, project: str | None, key_id: str) -> None:
+        """End a key; raises NotFound."""
+        await keys.revoke_key(self.db, project or self.setup.project.id, key_id)
+
+    async def login_link(self, *, lifetime: timedelta = access.LINK_LIFETIME) -> str:
+        """Return an address that signs the owner in once."""
+        owner = self.setup.owner
+        token = await access.make_login(self.db, owner.id, kind="link", lifetime=lifetime)
+        return f"{self.settings.base_url}/login/{token}"
+
+
+def _key_words(key: Key) -> dict[str, str]:
+    return {
+        "id": key.id,
+        "kind": key.kind,
+        "name": key.name,
+        "created_at": key.created_at.isoformat(timespec="seconds"),
+        "revoked_at": key.revoked_at.isoformat(timespec="seconds") if key.revoked_at else "",
+    }
+
+
+async def administer(settings: Settings, task: Callable[[Admin], Awaitable[T]], say: Say) -> T:
+    """Run one administrative task on the installation."""
+    with engine(settings, say) as started:
+        setup = await _prepare(started, say)
+        async with opened(started) as db:
+            return await task(Admin(db, setup, settings))
+
+
+def _configure_logs(settings: Settings) -> None:
+    level = getattr(logging, settings.log_level.upper())
+    logging.basicConfig(
+        level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s"
+    )
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+    )

@@ -1,0 +1,59 @@
+"""The only list of background work: job name → function."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from procrastinate import App, JobContext
+
+from teachback.store import feedback, idempotency, logins
+from teachback.store.database import Database
+from teachback.store.jobs import STALLED_S, queue
+
+log = structlog.get_logger()
+
+Work = Callable[[Database], Awaitable[int]]
+
+#: Name, schedule (cron), work. Each may run twice, or late, without harm.
+PERIODIC: tuple[tuple[str, str, Work], ...] = (
+    ("record.match_waiting", "* * * * *", feedback.match_waiting),
+    ("access.delete_expired_logins", "17 * * * *", logins.delete_expired),
+    ("access.delete_old_answers", "37 * * * *", idempotency.delete_old),
+)
+RETRY_STALLED = "jobs.retry_stalled"
+#: Finished jobs are kept for a day, failed ones for a month.
+KEEP_FINISHED_H, KEEP_FAILED_H = 24, 24 * 30
+DELETE_OLD = "jobs.delete_old"
+
+
+def register(dsn: str, db: Database) -> App:
+    """Return the job queue with all work registered."""
+    app = queue(dsn)
+    for name, cron, work in PERIODIC:
+        _periodic(app, db, name, cron, work)
+
+    @app.periodic(cron="* * * * *")
+    @app.task(name=RETRY_STALLED, queueing_lock=RETRY_STALLED, pass_context=True)
+    async def retry_stalled(context: JobContext, timestamp: int) -> None:
+        manager = context.app.job_manager
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_S):
+            await manager.retry_job(job)
+
+    @app.periodic(cron="47 3 * * *")
+    @app.task(name=DELETE_OLD, queueing_lock=DELETE_OLD, pass_context=True)
+    async def delete_old(context: JobContext, timestamp: int) -> None:
+        manager = context.app.job_manager
+        await manager.delete_old_jobs(nb_hours=KEEP_FINISHED_H)
+        await manager.delete_old_jobs(nb_hours=KEEP_FAILED_H, include_failed=True)
+
+    return app
+
+
+def _periodic(app: App, db: Database, name: str, cron: str, work: Work) -> None:
+    @app.periodic(cron=cron)
+    @app.task(name=name, queueing_lock=name)
+    async def run(timestamp: int) -> None:
+        touched = await work(db)
+        if touched:
+            log.info("job", name=name, touched=touched)

@@ -1,0 +1,268 @@
+"""Writes: decode each record on its own, store the good ones together, answer for each.
+
+These routes are the hot ones: they take the raw request, decode with msgspec and skip the rest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from teachback.capture import json as strict_json
+from teachback.capture.native import decode_feedback, decode_trace
+from teachback.errors import Conflict, Forbidden, Invalid, TeachbackError
+from teachback.model.feedback import Feedback
+from teachback.model.project import Project
+from teachback.record.accept import Item
+from teachback.record.rules import check_feedback, check_trace, is_negative, natural_key
+from teachback.record.writer import Answer
+from teachback.server.auth import Caller, feedback_caller, secret_caller
+from teachback.server.bodies import API_LIMIT, BROWSER_LIMIT, read_json
+from teachback.server.context import Context, context
+from teachback.server.idempotency import replayed
+from teachback.server.problems import json_response, problem, status_of
+from teachback.store.feedback import NewFeedback
+from teachback.store.traces import NewTrace
+
+Object = Literal["trace", "feedback"]
+#: Items in one request: as many as one shared commit takes.
+MAX_ITEMS = 1_000
+#: A sender's clock that is off by more than this is corrected by `sent_at`.
+TOLERATED_DRIFT_S = 60.0
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One item of a request and what becomes of it."""
+
+    object: Object
+    index: int
+    item: Item | None = None
+    error: TeachbackError | None = None
+
+
+@replayed
+async def post_traces(request: Request) -> Response:
+    """Store one trace or a list of them."""
+    caller = await secret_caller(request)
+    return await _post(request, caller, await read_json(request), "trace")
+
+
+@replayed
+async def post_feedback(request: Request) -> Response:
+    """Store one feedback or a list of them."""
+    caller = await feedback_caller(request)
+    limit = BROWSER_LIMIT if caller.token else API_LIMIT
+    return await _post(request, caller, await read_json(request, limit=limit), "feedback")
+
+
+@replayed
+async def post_batch(request: Request) -> Response:
+    """Store traces and feedback together, and count what the client lost."""
+    caller = await secret_caller(request)
+    body = strict_json.split_object(await read_json(request))
+    _check_members(body, {"traces", "feedback", "report", "sent_at"})
+    slots = await _decode_lists(request, caller, body)
+    _count_report(context(request), body.get("report"))
+    return await _store(context(request), slots, named=True)
+
+
+async def _post(request: Request, caller: Caller, raw: bytes, kind: Object) -> Response:
+    body = strict_json.split_object(raw)
+    if "data" in body:
+        _check_members(body, {"data", "sent_at"})
+        lists = {_LIST[kind]: body["data"], "sent_at": body.get("sent_at", b"null")}
+        return await _store(context(request), await _decode_lists(request, caller, lists))
+    slots = await _decode_items(request, caller, kind, [raw], drift_s=0.0)
+    return await _store_one(context(request), slots[0])
+
+
+_LIST: dict[Object, str] = {"trace": "traces", "feedback": "feedback"}
+
+
+async def _decode_lists(request: Request, caller: Caller, body: dict[str, bytes]) -> list[_Slot]:
+    drift_s = _drift(body.get("sent_at", b"null"))
+    slots: list[_Slot] = []
+    for kind, name in _LIST.items():
+        if name in body:
+            raw = strict_json.split_list(name, body[name])
+            slots += await _decode_items(request, caller, kind, raw, drift_s=drift_s)
+    if len(slots) > MAX_ITEMS:
+        raise Invalid(
+            "body", rule=f"one request holds at most {MAX_ITEMS} records, this one {len(slots)}",
+            fix="Split it",
+        )  # fmt: skip
+    return slots
+
+
+async def _decode_items(
+    request: Request, caller: Caller, kind: Object, raw: list[bytes], *, drift_s: float
+) -> list[_Slot]:
+    project = await context(request).project(caller.project_id)
+    now = datetime.now(UTC)
+    make = _trace if kind == "trace" else _feedback
+    return [
+        _decode(make, kind, i, item, caller, project, now, drift_s) for i, item in enumerate(raw)
+    ]
+
+
+def _decode(
+    make: Callable[..., Item],
+    kind: Object,
+    index: int,
+    raw: bytes,
+    caller: Caller,
+    project: Project,
+    now: datetime,
+    drift_s: float,
+) -> _Slot:
+    try:
+        return _Slot(kind, index, make(raw, caller, project, now, drift_s))
+    except TeachbackError as error:
+        return _Slot(kind, index, error=error)
+
+
+def _trace(raw: bytes, caller: Caller, project: Project, now: datetime, drift_s: float) -> NewTrace:
+    decoded = decode_trace(raw, now=now, drift_s=drift_s)
+    check_trace(decoded.record)
+    return NewTrace(project.id, decoded.record, decoded.digest)
+
+
+def _feedback(
+    raw: bytes, caller: Caller, project: Project, now: datetime, drift_s: float
+) -> NewFeedback:
+    decoded = decode_feedback(raw, now=now, drift_s=drift_s)
+    feedback = _owned(decoded.record, caller)
+    check_feedback(feedback, project)
+    negative = is_negative(feedback, project)
+    return NewFeedback(project.id, feedback, natural_key(feedback), negative, decoded.digest)
+
+
+def _owned(feedback: Feedback, caller: Caller) -> Feedback:
+    """With a token: only that trace, only as its end user, whatever the body says."""
+    token = caller.token
+    if token is None:
+        return feedback
+    if feedback.trace_id != token.trace_id:
+        raise Forbidden("the feedback token is for another trace: use the one of this answer")
+    return replace(feedback, author=token.user_id or "", source="end_user")
+
+
+async def _store(ctx: Context, slots: list[_Slot], *, named: bool = False) -> Response:
+    answers = await _write(ctx, slots)
+    results = [
+        _result(slot, answer, named=named) for slot, answer in zip(slots, answers, strict=True)
+    ]
+    statuses = [result["status"] for result in results]
+    summary = {
+        "data": results,
+        "stored": statuses.count("stored"),
+        "duplicates": statuses.count("duplicate"),
+        "rejected": statuses.count("rejected") + statuses.count("conflict"),
+    }
+    return json_response(summary, status=207 if summary["rejected"] else 200)
+
+
+async def _store_one(ctx: Context, slot: _Slot) -> Response:
+    answer = (await _write(ctx, [slot]))[0]
+    if answer == "conflict":
+        answer = Conflict(f"the {slot.object} id {ascii(_id(slot))} is taken by another record")
+    if isinstance(answer, TeachbackError):
+        return json_response({"error": problem(answer)}, status=status_of(answer))
+    status = 201 if answer == "stored" else 200
+    return json_response({"id": _id(slot), "status": answer}, status=status)
+
+
+async def _write(ctx: Context, slots: list[_Slot]) -> list[Answer]:
+    """Store the slots that hold an item; errors of the others are their answers."""
+    started = time.perf_counter()
+    items = [slot.item for slot in slots if slot.item is not None]
+    stored = iter(await ctx.writer.write(items))
+    answers = [slot.error if slot.error is not None else next(stored) for slot in slots]
+    ctx.metrics.write_seconds.observe(time.perf_counter() - started)
+    for slot, answer in zip(slots, answers, strict=True):
+        _count(ctx, slot.object, answer)
+    return answers
+
+
+def _count(ctx: Context, kind: Object, answer: Answer) -> None:
+    if answer == "stored":
+        ctx.metrics.accepted.labels(kind).inc()
+    elif answer == "duplicate":
+        ctx.metrics.duplicates.labels(kind).inc()
+    else:
+        reason = answer if isinstance(answer, str) else answer.type
+        ctx.metrics.rejected.labels(kind, reason).inc()
+
+
+def _result(slot: _Slot, answer: Answer, *, named: bool) -> dict[str, object]:
+    result: dict[str, object] = {"object": slot.object} if named else {}
+    result |= {"index": slot.index, "id": _id(slot)}
+    if isinstance(answer, TeachbackError):
+        return result | {"status": "rejected", "error": problem(answer)}
+    return result | {"status": answer}
+
+
+def _id(slot: _Slot) -> str | None:
+    if slot.item is None:
+        return None
+    return slot.item.trace.id if isinstance(slot.item, NewTrace) else slot.item.feedback.id
+
+
+def _check_members(body: dict[str, bytes], allowed: set[str]) -> None:
+    unknown = sorted(set(body) - allowed)
+    if unknown:
+        raise Invalid(
+            unknown[0], rule=f"the body has the members {', '.join(sorted(allowed))}",
+            fix="Remove it or correct its name",
+        )  # fmt: skip
+
+
+def _drift(raw: bytes) -> float:
+    """Return how many seconds the sender's clock runs behind ours, 0 when it is about right."""
+    try:
+        sent_at = msgspec.json.decode(raw, type=datetime | None)
+    except msgspec.MsgspecError:
+        raise Invalid(
+            "sent_at", rule="a time is RFC 3339 with an offset", fix="Send one, or leave it out"
+        ) from None
+    if sent_at is None or sent_at.tzinfo is None:
+        return 0.0
+    drift = (datetime.now(UTC) - sent_at).total_seconds()
+    return drift if abs(drift) > TOLERATED_DRIFT_S else 0.0
+
+
+class _Dropped(msgspec.Struct):
+    reason: str
+    kind: str
+    count: int
+
+
+class _Report(msgspec.Struct):
+    dropped: list[_Dropped] = []
+
+
+#: Reasons and kinds a client may report; anything else is counted as "other", so that a client
+#: cannot make up metrics without end.
+_REASONS = {"queue_full", "spool_full", "too_large", "rejected", "expired", "unrenderable",
+            "corrupt", "shutdown", "disk"}  # fmt: skip
+_OBJECTS = {"trace", "feedback"}
+
+
+def _count_report(ctx: Context, raw: bytes | None) -> None:
+    try:
+        report = msgspec.json.decode(raw or b"{}", type=_Report)
+    except msgspec.MsgspecError:
+        return  # what was lost is lost already; the records beside the report are worth more
+    for entry in report.dropped[:100]:
+        if 0 < entry.count < 10**12:
+            kind = entry.kind if entry.kind in _OBJECTS else "other"
+            reason = entry.reason if entry.reason in _REASONS else "other"
+            ctx.metrics.dropped.labels(kind, reason).inc(entry.count)

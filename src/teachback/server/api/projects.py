@@ -1,0 +1,133 @@
+"""Projects, their keys, and what the widget reads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from teachback.errors import Invalid
+from teachback.model.project import Metric, Project, Reason
+from teachback.record.access import make_key, make_project
+from teachback.server.api.views import key_view, project_view
+from teachback.server.auth import public_caller, secret_caller
+from teachback.server.context import context
+from teachback.server.problems import json_response
+from teachback.store import keys, projects
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ReasonBody(_Body):
+    label: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    title: str = Field(min_length=1, max_length=200)
+    polarity: Literal["negative", "positive"] = "negative"
+
+
+class MetricBody(_Body):
+    name: str = Field(min_length=1, max_length=64)
+    optimize: Literal["max", "min"]
+    description: str = Field("", max_length=500)
+
+
+class ProjectBody(_Body):
+    name: str = Field(min_length=1, max_length=100)
+
+
+class ProjectChange(_Body):
+    name: str | None = Field(None, min_length=1, max_length=100)
+    reasons: list[ReasonBody] | None = Field(None, min_length=1, max_length=50)
+    metrics: list[MetricBody] | None = Field(None, max_length=200)
+
+
+class KeyBody(_Body):
+    kind: Literal["secret", "public"]
+    name: str = Field(min_length=1, max_length=100)
+
+
+async def list_projects(request: Request) -> Response:
+    """The project of this key."""
+    project = await _project(request)
+    return json_response({"data": [project_view(project)], "next_cursor": None})
+
+
+async def post_project(request: Request, body: ProjectBody) -> Response:
+    """Make a project, with its first secret key."""
+    await secret_caller(request)
+    ctx = context(request)
+    project = await make_project(ctx.db, body.name)
+    new = await make_key(ctx.db, ctx.pepper, project.id, kind="secret", name="first")
+    value = project_view(project) | {"key": key_view(new.key) | {"secret": new.secret}}
+    return json_response(value, status=201)
+
+
+async def get_project(request: Request) -> Response:
+    """The project of this key, with its reasons and metrics."""
+    return json_response(project_view(await _project(request)))
+
+
+async def patch_project(request: Request, body: ProjectChange) -> Response:
+    """Change name, reasons or metrics."""
+    project = await _project(request)
+    changed = replace(
+        project,
+        name=body.name or project.name,
+        reasons=_reasons(body) or project.reasons,
+        metrics=project.metrics
+        if body.metrics is None
+        else tuple(Metric(**metric.model_dump()) for metric in body.metrics),
+    )
+    await projects.save_project(context(request).db, changed)
+    context(request).forget_project(project.id)
+    return json_response(project_view(changed))
+
+
+async def list_keys(request: Request) -> Response:
+    """All keys of the project, revoked ones too; their secrets are not kept."""
+    caller = await secret_caller(request)
+    found = await keys.list_keys(context(request).db, caller.project_id)
+    return json_response({"data": [key_view(key) for key in found], "next_cursor": None})
+
+
+async def post_key(request: Request, body: KeyBody) -> Response:
+    """Make a key; its secret is in this answer and nowhere else."""
+    caller = await secret_caller(request)
+    ctx = context(request)
+    new = await make_key(ctx.db, ctx.pepper, caller.project_id, kind=body.kind, name=body.name)
+    return json_response(key_view(new.key) | {"secret": new.secret}, status=201)
+
+
+async def delete_key(request: Request, key_id: str) -> Response:
+    """Revoke a key; every replica refuses it within seconds."""
+    caller = await secret_caller(request)
+    await keys.revoke_key(context(request).db, caller.project_id, key_id)
+    context(request).forget_key(key_id)
+    return Response(status_code=204)
+
+
+async def get_widget(request: Request) -> Response:
+    """What a page's widget needs to ask for feedback."""
+    caller = await public_caller(request)
+    project = await context(request).project(caller.project_id)
+    value = {"project": project.name, "reasons": [asdict(reason) for reason in project.reasons]}
+    return json_response(value)
+
+
+async def _project(request: Request) -> Project:
+    caller = await secret_caller(request)
+    return await context(request).project(caller.project_id)
+
+
+def _reasons(body: ProjectChange) -> tuple[Reason, ...]:
+    reasons = tuple(Reason(**reason.model_dump()) for reason in body.reasons or ())
+    labels = [reason.label for reason in reasons]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise Invalid("reasons", value=label, rule="a label stands in the list only once",
+                          fix="Merge the two reasons")  # fmt: skip
+    return reasons

@@ -1,0 +1,90 @@
+"""The whole table of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from teachback.server import health
+from teachback.server.api import feedback, ingest, projects, traces
+
+#: Method, path, handler, and who may call: secret key, public key, public key with a feedback
+#: token, or anybody. Longer paths stand before the ones that would swallow them.
+ROUTES: list[tuple[str, str, Any, str]] = [
+    ("POST", "/v1/traces", ingest.post_traces, "secret"),
+    ("GET", "/v1/traces", traces.list_traces, "secret"),
+    ("GET", "/v1/traces/{trace_id:path}", traces.get_trace, "secret"),
+    ("POST", "/v1/batch", ingest.post_batch, "secret"),
+    ("POST", "/v1/feedback", ingest.post_feedback, "token"),
+    ("GET", "/v1/feedback", feedback.list_feedback, "token"),
+    ("POST", "/v1/feedback/{feedback_id:path}/withdraw", feedback.withdraw_feedback, "token"),
+    ("POST", "/v1/feedback/{feedback_id:path}/thread", feedback.post_thread, "token"),
+    ("GET", "/v1/feedback/{feedback_id:path}", feedback.get_feedback, "token"),
+    ("GET", "/v1/sessions", traces.list_sessions, "secret"),
+    ("GET", "/v1/sessions/{session_id:path}", traces.get_session, "secret"),
+    ("GET", "/v1/changes", traces.list_changes, "secret"),
+    ("GET", "/v1/projects", projects.list_projects, "secret"),
+    ("POST", "/v1/projects", projects.post_project, "secret"),
+    ("GET", "/v1/projects/current", projects.get_project, "secret"),
+    ("PATCH", "/v1/projects/current", projects.patch_project, "secret"),
+    ("GET", "/v1/keys", projects.list_keys, "secret"),
+    ("POST", "/v1/keys", projects.post_key, "secret"),
+    ("DELETE", "/v1/keys/{key_id}", projects.delete_key, "secret"),
+    ("GET", "/v1/widget", projects.get_widget, "public"),
+    ("GET", "/healthz", health.healthz, "anybody"),
+    ("GET", "/readyz", health.readyz, "anybody"),
+    ("GET", "/metrics", health.metrics, "secret"),
+]
+
+
+def router() -> APIRouter:
+    """Return the routes, each with what it says about itself."""
+    routes = APIRouter()
+    for method, path, handler, access in ROUTES:
+        routes.add_api_route(
+            path,
+            handler,
+            methods=[method],
+            tags=[path.split("/")[2] if path.startswith("/v1/") else "health"],
+            response_model=None,
+            openapi_extra=_extra(handler, access),
+        )
+    return routes
+
+
+def _extra(handler: Any, access: str) -> dict[str, Any]:
+    security: list[dict[str, list[str]]] = [] if access == "anybody" else [{"key": []}]
+    extra: dict[str, Any] = {"security": security, "x-access": access}
+    schema = _BODIES.get(handler)
+    if schema:
+        content = {"application/json": {"schema": schema}}
+        extra["requestBody"] = {"required": True, "content": content}
+    return extra
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _one_or_list(name: str) -> dict[str, Any]:
+    listed = {"type": "object", "properties": {"data": {"type": "array", "items": _ref(name)}},
+              "required": ["data"]}  # fmt: skip
+    return {"anyOf": [_ref(name), listed]}
+
+
+_BODIES: dict[Any, dict[str, Any]] = {
+    ingest.post_traces: _one_or_list("TraceIn"),
+    ingest.post_feedback: _one_or_list("FeedbackIn"),
+    ingest.post_batch: {
+        "type": "object",
+        "properties": {
+            "traces": {"type": "array", "items": _ref("TraceIn")},
+            "feedback": {"type": "array", "items": _ref("FeedbackIn")},
+            "sent_at": {"type": "string", "format": "date-time"},
+            "report": {"type": "object"},
+        },
+    },
+    feedback.withdraw_feedback: {"type": "object", "properties": {"author": {"type": "string"}}},
+    feedback.post_thread: _ref("ThreadEntryIn"),
+}

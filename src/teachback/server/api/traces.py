@@ -1,0 +1,92 @@
+"""Read traces, their sessions and the versions they ran with."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from teachback.model.trace import Environment
+from teachback.record.trail import get_session_trail, get_trail
+from teachback.server import paging
+from teachback.server.api.views import judgement_view, session_view, trace_view
+from teachback.server.auth import secret_caller
+from teachback.server.context import context
+from teachback.server.problems import json_response
+from teachback.store import sessions, traces, versions
+
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+async def list_traces(
+    request: Request,
+    session_id: str | None = None,
+    user_id: str | None = None,
+    environment: Environment | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: Limit = 50,
+    cursor: str | None = None,
+) -> Response:
+    """Traces, newest first, without context contents and spans."""
+    caller = await secret_caller(request)
+    found = await traces.list_traces(
+        context(request).db, caller.project_id, session_id=session_id, user_id=user_id,
+        environment=environment, since=since, until=until, before=paging.decode(cursor),
+        limit=limit,
+    )  # fmt: skip
+    last = (found[-1].started_at, found[-1].id) if found else None
+    return json_response(paging.page([trace_view(trace) for trace in found], limit, last))
+
+
+async def get_trace(request: Request, trace_id: str) -> Response:
+    """The whole trail: trace, context with contents, spans, and feedback with its history."""
+    caller = await secret_caller(request)
+    trail = await get_trail(context(request).db, caller.project_id, trace_id)
+    feedback = [judgement_view(judgement) for judgement in trail.judgements]
+    return json_response(trace_view(trail.trace) | {"feedback": feedback})
+
+
+async def list_sessions(
+    request: Request,
+    user_id: str | None = None,
+    environment: Environment | None = None,
+    limit: Limit = 50,
+    cursor: str | None = None,
+) -> Response:
+    """Sessions by their last turn, newest first."""
+    caller = await secret_caller(request)
+    found = await sessions.list_sessions(
+        context(request).db, caller.project_id, user_id=user_id, environment=environment,
+        before=paging.decode(cursor), limit=limit,
+    )  # fmt: skip
+    last = (found[-1].ended_at, found[-1].id) if found else None
+    return json_response(paging.page([session_view(session) for session in found], limit, last))
+
+
+async def get_session(request: Request, session_id: str) -> Response:
+    """A session with its turns, and the feedback on them and on itself."""
+    caller = await secret_caller(request)
+    session, turns, judgements = await get_session_trail(
+        context(request).db, caller.project_id, session_id
+    )
+    value = session_view(session) | {
+        "traces": [trace_view(turn) for turn in turns],
+        "feedback": [judgement_view(judgement) for judgement in judgements],
+    }
+    return json_response(value)
+
+
+async def list_changes(request: Request, limit: Limit = 50, cursor: str | None = None) -> Response:
+    """First appearances of prompt, document, model and release versions, newest first."""
+    caller = await secret_caller(request)
+    found = await versions.list_versions(
+        context(request).db, caller.project_id, before=paging.decode(cursor), limit=limit
+    )
+    last = (found[-1]["first_seen_at"], found[-1].pop("id")) if found else None
+    for row in found[:-1]:
+        row.pop("id")
+    return json_response(paging.page(found, limit, last))

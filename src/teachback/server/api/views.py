@@ -1,0 +1,77 @@
+"""How records look in answers: the fields of docs/reference/api.md, absent ones left out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from teachback.model.feedback import Feedback
+from teachback.model.project import Key, Project
+from teachback.model.trace import Session, Trace
+from teachback.record.trail import Judgement
+from teachback.store.database import Row
+from teachback.store.feedback import from_row
+
+JsonObject = dict[str, Any]
+
+
+def trace_view(trace: Trace) -> JsonObject:
+    """A trace with what it holds of context and spans."""
+    value = _plain(trace)
+    value["context"] = [_plain(item) for item in trace.context]
+    value["spans"] = [_plain(span) for span in trace.spans]
+    return value
+
+
+def feedback_view(feedback: Feedback) -> JsonObject:
+    """A single judgement."""
+    value = _plain(feedback)
+    if feedback.selector is not None:
+        value["selector"] = _plain(feedback.selector)
+    return value
+
+
+def row_view(row: Row) -> JsonObject:
+    """A judgement of a list."""
+    return feedback_view(from_row(row)) | {
+        "negative": row["negative"],
+        "matched": row["matched"],
+    }
+
+
+def judgement_view(judgement: Judgement) -> JsonObject:
+    """A judgement with its history, thread and tracked change."""
+    value = feedback_view(judgement.feedback) | {
+        "negative": judgement.negative,
+        "matched": judgement.matched,
+        "history": [feedback_view(earlier) for earlier in judgement.history],
+        "thread": [_plain(entry) for entry in judgement.thread],
+    }
+    if judgement.changes is not None:
+        value["changes"] = [list(change) for change in judgement.changes]
+    return value
+
+
+def session_view(session: Session) -> JsonObject:
+    """A session with its duration."""
+    return _plain(session) | {"duration_s": session.duration_s}
+
+
+def project_view(project: Project) -> JsonObject:
+    return {
+        "id": project.id,
+        "name": project.name,
+        "reasons": [asdict(reason) for reason in project.reasons],
+        "metrics": [asdict(metric) for metric in project.metrics],
+        "created_at": project.created_at,
+    }
+
+
+def key_view(key: Key) -> JsonObject:
+    return _plain(key)
+
+
+def _plain(record: object) -> JsonObject:
+    """The fields that hold something; false and zero do, nothing and no items do not."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}  # type: ignore[arg-type]
+    return {name: value for name, value in values.items() if value not in (None, ())}

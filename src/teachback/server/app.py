@@ -1,0 +1,132 @@
+"""The application: routes, lifespan, and what happens when something fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from teachback.capture.native import FeedbackIn, ThreadEntryIn, TraceIn
+from teachback.errors import Invalid, TeachbackError
+from teachback.record.writer import Writer
+from teachback.server import problems
+from teachback.server.api import routes
+from teachback.server.console import routes as console
+from teachback.server.context import Context
+from teachback.server.metrics import Metrics
+from teachback.server.middleware import Edge
+from teachback.store.database import Database
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What the command line hands to the application."""
+
+    dsn: str
+    pepper: bytes
+    public_url: str
+    connections: int = 8
+    pooler: bool = False
+    #: Runs beside the requests until it is cancelled: the worker of `serve`.
+    background: Callable[[Database], Awaitable[None]] | None = None
+    #: Further applications by their path, such as the demo's.
+    mounts: dict[str, ASGIApp] = field(default_factory=dict)
+    metrics_public: bool = False
+    #: Runs last, after everything has been stored: stops the embedded server.
+    on_stopped: Callable[[], None] | None = None
+
+
+def make_app(options: Options) -> FastAPI:
+    """Return the application; it opens the database when it starts."""
+    app = FastAPI(
+        title="Teachback",
+        description="Teach your LLM application from its users.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lambda app: _lifespan(app, options),
+    )
+    app.include_router(routes.router())
+    console.include(app)
+    for path, mounted in options.mounts.items():
+        app.mount(path, mounted)
+    app.add_middleware(Edge)
+    app.add_exception_handler(TeachbackError, problems.on_teachback_error)
+    app.add_exception_handler(HTTPException, problems.on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(Exception, problems.on_bug)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI, options: Options) -> AsyncIterator[None]:
+    db = Database(options.dsn, max_size=options.connections, pooler=options.pooler)
+    await db.open()
+    writer = Writer(db)
+    await writer.start()
+    ctx = Context(
+        db=db, writer=writer, pepper=options.pepper, public_url=options.public_url,
+        metrics=Metrics(), metrics_public=options.metrics_public,
+    )  # fmt: skip
+    app.state.context = ctx
+    background = _start(options, db, ctx)
+    try:
+        yield
+    finally:
+        ctx.stopping = True
+        await _stop(background)
+        await writer.stop()
+        await db.close()
+        if options.on_stopped:
+            options.on_stopped()
+
+
+def _start(options: Options, db: Database, ctx: Context) -> asyncio.Future[None] | None:
+    if options.background is None:
+        return None
+    task = asyncio.ensure_future(options.background(db))
+    task.add_done_callback(lambda _: setattr(ctx, "worker_alive", False))
+    return task
+
+
+async def _stop(task: asyncio.Future[None] | None) -> None:
+    if task:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    detail = error.errors()[0]
+    # The first step of the place says where it stood: query, path or body.
+    field = ".".join(str(step) for step in detail["loc"][1:]) or "body"
+    value = detail.get("input")
+    shown = value if isinstance(value, str | int | float | bool) else None
+    return problems.respond(
+        Invalid(field, value=shown, rule=str(detail["msg"]), fix="Correct it and send it again")
+    )
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Return FastAPI's description with the shapes that msgspec decodes."""
+    if app.openapi_schema is None:
+        schema = FastAPI.openapi(app)
+        components = schema.setdefault("components", {})
+        _, shapes = msgspec.json.schema_components(
+            [TraceIn, FeedbackIn, ThreadEntryIn], ref_template="#/components/schemas/{name}"
+        )
+        components.setdefault("schemas", {}).update(shapes)
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,71 @@
+"""Read request bodies written by strangers: limited in size, unpacked in bounded memory."""
+
+from __future__ import annotations
+
+import zlib
+
+from starlette.requests import Request
+
+from teachback.server.problems import Refused
+
+MIB = 1024 * 1024
+#: Largest body of the API, and of a browser with a public key.
+API_LIMIT = 10 * MIB
+BROWSER_LIMIT = 64 * 1024
+
+
+async def read_json(request: Request, *, limit: int = API_LIMIT) -> bytes:
+    """Return the body of a JSON request; raises Refused with 413 or 415."""
+    _check_type(request.headers.get("content-type", ""))
+    body = await _read(request, limit)
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        body = _unpack(body, encoding, limit)
+    return body.removeprefix(b"\xef\xbb\xbf")
+
+
+def _check_type(content_type: str) -> None:
+    kind, _, parameters = content_type.partition(";")
+    charset = parameters.lower().replace('"', "").partition("charset=")[2].strip()
+    if kind.strip().lower() != "application/json" or charset not in ("", "utf-8", "utf8"):
+        raise Refused(
+            415, "unsupported_media_type",
+            "the body must be application/json in UTF-8: set the header Content-Type",
+        )  # fmt: skip
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > limit:
+            raise _too_large(limit)
+    return bytes(chunks)
+
+
+def _unpack(body: bytes, encoding: str, limit: int) -> bytes:
+    windows = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+    if encoding not in windows:
+        raise Refused(
+            415, "unsupported_media_type",
+            "the body's Content-Encoding must be gzip, deflate or identity",
+        )  # fmt: skip
+    unpacker = zlib.decompressobj(windows[encoding])
+    try:
+        unpacked = unpacker.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise Refused(400, "invalid", f"the body is not valid {encoding}") from error
+    if len(unpacked) > limit:
+        raise _too_large(limit)
+    if not unpacker.eof:
+        raise Refused(400, "invalid", f"the {encoding} body is cut off")
+    return unpacked
+
+
+def _too_large(limit: int) -> Refused:
+    return Refused(
+        413, "too_large", f"the body is over {limit:,} bytes: send fewer or smaller records"
+    )

@@ -1,0 +1,46 @@
+"""Is the process alive, and is it able to work?"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from teachback.errors import TeachbackError
+from teachback.server.auth import secret_caller
+from teachback.server.context import Context, context
+from teachback.server.problems import json_response
+from teachback.store.database import check_server
+
+
+async def healthz(_: Request) -> Response:
+    """The process answers; nothing else is asked."""
+    return json_response({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """Everything a request may need is there; else 503 and the reason."""
+    reason = await _unready(context(request))
+    if reason:
+        return json_response({"status": "unready", "reason": reason}, status=503)
+    return json_response({"status": "ready"})
+
+
+async def metrics(request: Request) -> Response:
+    """Counters for Prometheus; a secret key is needed unless the settings open it."""
+    ctx = context(request)
+    if not ctx.metrics_public:
+        await secret_caller(request)
+    ctx.metrics.waiting.set(ctx.writer.waiting)
+    return Response(ctx.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+async def _unready(ctx: Context) -> str | None:
+    if ctx.stopping:
+        return "the process is stopping"
+    if not ctx.worker_alive:
+        return "the worker has stopped"
+    try:
+        await check_server(ctx.db)
+    except TeachbackError as error:
+        return error.message
+    return None

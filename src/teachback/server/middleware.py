@@ -1,0 +1,83 @@
+"""What every answer carries, and which requests of browsers are refused."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from teachback.server.problems import Refused, respond
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+SECURITY = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+#: Paths that pages of other origins may call, with a public key and never with cookies.
+OPEN_PATHS = ("/v1/feedback", "/v1/widget")
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+class Edge:
+    """Adds security headers, answers CORS, and refuses forms that other sites send."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        is_open = scope["path"].startswith(OPEN_PATHS)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _add_headers(MutableHeaders(scope=message), is_open=is_open)
+            await send(message)
+
+        if is_open and scope["method"] == "OPTIONS":
+            await _preflight(answer)
+        elif _forged(scope, headers):
+            refused = Refused(403, "forbidden", "this form came from another site")
+            await respond(refused)(scope, receive, answer)
+        else:
+            await self._app(scope, receive, answer)
+
+
+def _add_headers(headers: MutableHeaders, *, is_open: bool) -> None:
+    for name, value in SECURITY.items():
+        headers.setdefault(name, value)
+    if is_open:
+        headers["access-control-allow-origin"] = "*"
+
+
+def _forged(scope: Scope, headers: Headers) -> bool:
+    """A state-changing request of a browser, from another site, that rides on our cookie.
+
+    API calls carry a key in a header, which a foreign form cannot set.
+    """
+    if scope["method"] in SAFE_METHODS or "authorization" in headers:
+        return False
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+
+
+async def _preflight(send: Send) -> None:
+    headers = [
+        (b"access-control-allow-methods", b"GET, POST"),
+        (b"access-control-allow-headers", b"authorization, content-type, teachback-token"),
+        (b"access-control-max-age", b"86400"),
+    ]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

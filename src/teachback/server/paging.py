@@ -1,0 +1,40 @@
+"""Cursors: where a list goes on, as text that clients hand back unread."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from teachback.errors import Invalid
+
+Position = tuple[datetime, str]
+T = TypeVar("T")
+
+
+def encode(position: Position) -> str:
+    """Write a position as text."""
+    text = json.dumps([position[0].isoformat(), position[1]])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode(cursor: str | None) -> Position | None:
+    """Read a cursor; raises Invalid when it is not one of ours."""
+    if cursor is None:
+        return None
+    try:
+        at, name = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return datetime.fromisoformat(at), str(name).replace("\0", "")
+    except (ValueError, TypeError, UnicodeDecodeError) as error:
+        raise Invalid(
+            "cursor", value=cursor, rule="a cursor is the next_cursor of an earlier answer",
+            fix="Leave it out to begin at the newest",
+        ) from error  # fmt: skip
+
+
+def page(items: Sequence[T], limit: int, position: Position | None) -> dict[str, object]:
+    """Return the shape of every list; `position` is of the last item, if there is one."""
+    more = len(items) == limit and position is not None
+    return {"data": items, "next_cursor": encode(position) if more and position else None}

@@ -1,0 +1,37 @@
+"""Run background work until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from teachback.jobs import register
+from teachback.store.database import Database
+from teachback.store.jobs import POLL_S
+
+log = structlog.get_logger()
+
+#: Pause before a worker that lost the database tries again, in seconds.
+RESTART_S = 2.0
+#: How long running jobs may take to finish when the process stops.
+GRACE_S = 20.0
+
+
+async def run_worker(dsn: str, db: Database, *, install_signal_handlers: bool = False) -> None:
+    """Work until cancelled; a lost database is waited for."""
+    while True:
+        try:
+            async with register(dsn, db).open_async() as app:
+                await app.run_worker_async(
+                    concurrency=2,
+                    fetch_job_polling_interval=POLL_S,
+                    shutdown_graceful_timeout=GRACE_S,
+                    install_signal_handlers=install_signal_handlers,
+                )
+            return
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # whatever it was, work goes on when it is over
+            log.warning("worker lost", error=type(error).__name__)
+            await asyncio.sleep(RESTART_S)

@@ -1,0 +1,189 @@
+"""Shared fixtures: a real PostgreSQL, a database for each test, a running server, people."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import runpy
+import threading
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx2
+import psycopg
+import pytest
+import uvicorn
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from teachback.model.ids import new_id
+from teachback.model.project import Member, Project
+from teachback.record import access
+from teachback.server.app import Options, make_app
+from teachback.store import projects
+from teachback.store.database import Database
+from teachback.store.embedded import start
+from teachback.store.migrations import migrate
+from teachback.store.settings import keep_setting
+from teachback.worker import run_worker
+
+PEPPER = b"a pepper for tests"
+TEMPLATE = "teachback_template"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server: embedded, or the one the matrix names."""
+    given = os.environ.get("TEACHBACK_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    with start(_short_folder(tmp_path_factory)) as server:
+        yield server.dsn
+
+
+def _short_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose socket address fits, and which the server's own user may enter."""
+    folder = tmp_path_factory.mktemp("pg")
+    for parent in (folder, *folder.parents[:2]):
+        if os.geteuid() == 0 and parent.owner() == "root":
+            parent.chmod(0o711)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def template(postgres: str) -> str:
+    """The name of a migrated database to clone, which takes milliseconds."""
+    name = f"{TEMPLATE}_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    migrate(make_conninfo(postgres, dbname=name))
+    return name
+
+
+@pytest.fixture
+def dsn(postgres: str, template: str) -> Iterator[str]:
+    """The address of a fresh, migrated database."""
+    name = f"test_{uuid.uuid4().hex}"
+    statement = sql.SQL("create database {} template {}")
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+    yield make_conninfo(postgres, dbname=name)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        drop = sql.SQL("drop database if exists {} with (force)")
+        connection.execute(drop.format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def db(dsn: str, anyio_backend: str) -> AsyncIterator[Database]:
+    """An open pool on a fresh database."""
+    database = Database(dsn, max_size=4)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A project with its people and keys."""
+
+    project: Project
+    #: Alice owns the project.
+    alice: Member
+    secret_key: str
+    public_key: str
+    #: Signs Alice in once, at /login/TOKEN.
+    login_token: str
+
+
+async def install(db: Database) -> Installation:
+    """Set up a project as a first start does."""
+    await keep_setting(db, "pepper_fingerprint", "test")
+    project = await access.make_project(db, "Support")
+    alice = Member(
+        id=new_id(), email="alice@example.com", name="Alice", roles={project.id: "owner"}
+    )
+    await projects.save_member(db, alice)
+    secret = await access.make_key(db, PEPPER, project.id, kind="secret", name="server")
+    public = await access.make_key(db, PEPPER, project.id, kind="public", name="page")
+    token = await access.make_login(db, alice.id, kind="link", lifetime=timedelta(hours=1))
+    return Installation(project, alice, secret.secret, public.secret, token)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The product, answering on loopback."""
+
+    url: str
+    dsn: str
+    installation: Installation
+
+    @property
+    def secret_key(self) -> str:
+        return self.installation.secret_key
+
+    @property
+    def public_key(self) -> str:
+        return self.installation.public_key
+
+    def client(self, key: str | None = None, **headers: str) -> httpx2.Client:
+        """Return an HTTP client that sends the secret key, or another."""
+        given = {"authorization": f"Bearer {key or self.secret_key}"} | headers
+        return httpx2.Client(base_url=self.url, headers=given, timeout=30)
+
+
+@pytest.fixture
+def server(dsn: str) -> Iterator[Server]:
+    """The real application on a fresh database, with a worker, in a thread."""
+    installation = asyncio.run(_install(dsn))
+    options = Options(
+        dsn=dsn,
+        pepper=PEPPER,
+        public_url="http://127.0.0.1",
+        background=lambda db: run_worker(dsn, db),
+    )
+    config = uvicorn.Config(make_app(options), host="127.0.0.1", port=0, log_level="warning")
+    process = uvicorn.Server(config)
+    thread = threading.Thread(target=process.run, daemon=True)
+    thread.start()
+    while not process.started and thread.is_alive():
+        thread.join(0.01)
+    assert process.started, "the server did not start"
+    port = process.servers[0].sockets[0].getsockname()[1]
+    yield Server(f"http://127.0.0.1:{port}", dsn, installation)
+    process.should_exit = True
+    thread.join(30)
+
+
+async def _install(dsn: str) -> Installation:
+    database = Database(dsn, max_size=2)
+    await database.open()
+    try:
+        return await install(database)
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx2.Client]:
+    """An HTTP client with the project's secret key."""
+    with server.client() as opened:
+        yield opened
+
+
+@pytest.fixture
+def data() -> SimpleNamespace:
+    """The loaders of the public data sets, as functions: data.banking77(), ..."""
+    folder = Path(os.environ.get("TEACHBACK_DATA", "."))
+    if not (folder / "load.py").is_file():
+        pytest.skip("no development data: set TEACHBACK_DATA to the folder that holds load.py")
+    return SimpleNamespace(**runpy.run_path(str(folder / "load.py")))
