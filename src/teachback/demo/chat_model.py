@@ -1,0 +1,80 @@
+"""A language model behind any OpenAI-compatible endpoint, for those who have one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx2
+
+from teachback.demo.reply import Given
+
+#: Long enough for a small local model, short enough for a visitor who waits.
+TIMEOUT_S = 30.0
+
+
+class ModelError(Exception):
+    """The model did not answer."""
+
+
+class ChatModel:
+    """Words an answer with a model; the documents found are put into its system message."""
+
+    def __init__(self, base_url: str, *, api_key: str = "", name: str = "gpt-4o-mini") -> None:
+        self.name = name
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx2.Client(base_url=base_url, headers=headers, timeout=TIMEOUT_S)
+
+    def complete(self, query: str, given: Sequence[Given], *, form: str) -> Completion:
+        """Return the model's answer; raises ModelError when there is none."""
+        body = {"model": self.name, "messages": _messages(query, given, form), "temperature": 0.2}
+        try:
+            response = self._http.post("chat/completions", json=body)
+            response.raise_for_status()
+            return _completion(response.json(), self.name)
+        except (httpx2.HTTPError, ValueError, LookupError, TypeError) as error:
+            raise ModelError(f"the model did not answer: {type(error).__name__}") from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """What the model said, and what it counted."""
+
+    text: str
+    model: str
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+def _completion(answer: dict[str, object], asked: str) -> Completion:
+    choices, usage = answer["choices"], answer.get("usage") or {}
+    assert isinstance(choices, list)
+    assert isinstance(usage, dict)
+    return Completion(
+        text=str(choices[0]["message"]["content"]).strip(),
+        model=str(answer.get("model") or asked),
+        input_tokens=usage.get("prompt_tokens"),
+        output_tokens=usage.get("completion_tokens"),
+    )
+
+
+def _messages(query: str, given: Sequence[Given], form: str) -> list[dict[str, str]]:
+    system = [layer.content for layer in given if layer.kind == "system_prompt"]
+    sources = [
+        f"<{layer.kind} name={layer.name!r}>\n{layer.content}\n</{layer.kind}>"
+        for layer in given
+        if layer.kind in ("document", "tool")
+    ]
+    wording = f"Word the reply like this template:\n<template>\n{form.strip()}\n</template>"
+    history = [
+        {"role": layer.name, "content": layer.content} for layer in given if layer.kind == "message"
+    ]
+    return [
+        {"role": "system", "content": "\n\n".join([*system, *sources, wording])},
+        *history,
+        {"role": "user", "content": query},
+    ]
