@@ -23,7 +23,6 @@ MAX_DEPTH = 20
 MAX_VALUES = 10_000
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
-_PLAIN = (str, bool, type(None))
 
 
 def as_text(value: object) -> str | None:
@@ -127,13 +126,15 @@ _NO_SCALAR = object()
 
 def _scalar(value: object) -> object:
     """Return the JSON form of a value without parts, or `_NO_SCALAR`."""
+    if value is None or type(value) is bool:
+        return value
+    if type(value) is str:
+        return value if value.isascii() else clean(value)
     match value:
         case Enum():
             return _scalar(value.value)
         case str():
             return clean(str(value))
-        case None | bool():
-            return value
         case int():
             return int(value) if -(2**63) <= value < 2**64 else str(int(value))
         case float():

@@ -16,6 +16,15 @@ DEFAULT_MAX_SPOOL_BYTES = 128 * 1024 * 1024
 #: How long leaving the program may take when records are still waiting.
 DEFAULT_FLUSH_TIMEOUT_S = 2.0
 
+_ENVIRONMENTS: dict[str, Environment] = {
+    **{known: known for known in get_args(Environment)},
+    "development": "dev",
+    "local": "dev",
+    "testing": "test",
+    "staging": "test",
+    "production": "prod",
+}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
@@ -60,13 +69,18 @@ def load(
     return Settings(
         url=_web_address(url or _variable("URL")),
         key=(key or _variable("KEY")).strip(),
-        environment=_environment(wanted),
+        environment=as_environment(wanted, default="prod"),
         release=release or _variable("RELEASE") or None,
         capture_content=_flag("CAPTURE_CONTENT") if capture_content is None else capture_content,
         spool_dir=_spool_dir(spool_dir),
         max_spool_bytes=max_spool_bytes,
         flush_timeout_s=flush_timeout_s,
     )
+
+
+def as_environment(text: object, *, default: Environment) -> Environment:
+    """Return one of the three environments, also for the long names people use."""
+    return _ENVIRONMENTS.get(str(text).lower(), default)
 
 
 def _variable(name: str) -> str:
@@ -84,13 +98,6 @@ def _web_address(text: str) -> str:
     except ValueError:
         return ""
     return cleaned if parts.scheme in ("http", "https") and parts.netloc else ""
-
-
-def _environment(text: str) -> Environment:
-    for known in get_args(Environment):
-        if text == known:
-            return text  # type: ignore[return-value]
-    return "prod"
 
 
 def _spool_dir(given: str | Path | None) -> Path | None:

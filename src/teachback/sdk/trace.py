@@ -11,7 +11,6 @@ from typing import Self
 
 from teachback.model.ids import new_id
 from teachback.model.trace import ContextKind
-from teachback.sdk import render
 from teachback.sdk.guard import quiet
 
 Fields = dict[str, object]
@@ -83,7 +82,7 @@ class Trace:
         self, content: object, *, name: str = "", version: str = "", score: float | None = None
     ) -> None:
         """Add a retrieved document; `score` is its rank in the retrieval."""
-        self._add("document", content, name, version, render.as_number(score))
+        self._add("document", content, name, version, score)
 
     @quiet
     def tool(self, content: object, *, name: str = "", version: str = "") -> None:
@@ -144,13 +143,11 @@ class Trace:
         content: object,
         name: str,
         version: str,
-        score: float | None = None,
+        score: object = None,
     ) -> None:
-        item: Fields = {"kind": kind, "content": content}
-        item.update({"name": name} if name else {})
-        item.update({"version": version} if version else {})
-        item.update({"score": score} if score is not None else {})
-        self.context.append(item)
+        self.context.append(
+            {"kind": kind, "content": content, "name": name, "version": version, "score": score}
+        )
 
 
 class Span:

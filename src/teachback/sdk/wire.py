@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from teachback.sdk import render
-from teachback.sdk.settings import Settings
+from teachback.sdk.settings import Settings, as_environment
 from teachback.sdk.trace import Fields, Span, Trace
 
 #: `query` is required; this stands for one that was left out on purpose.
 NOT_CAPTURED = "[not captured]"
+#: Names, roles, versions, tags.
+MAX_WORD_CHARS = 256
+MAX_TAGS = 64
 
 #: Values of our own making, ready to be encoded.
 _EXACT = ("id", "kind", "occurred_at")
-_TEXTS = ("session_id", "request_model", "response_model", "provider", "user_id", "role")
-_TEXTS_TOO = ("surface", "locale", "release", "environment")
-_COUNTS = ("turn", "input_tokens", "output_tokens")
-_NUMBERS = ("latency_ms", "first_token_ms", "cost_usd")
 
 
 def trace_fields(trace: Trace, settings: Settings) -> Fields:
@@ -26,17 +25,15 @@ def trace_fields(trace: Trace, settings: Settings) -> Fields:
     fields["query"] = (render.as_text(trace.query) or "") if captured else NOT_CAPTURED
     fields["output"] = render.as_text(trace.output) if captured else None
     fields["error"] = _error(trace.error, captured=captured)
-    for name in (*_TEXTS, *_TEXTS_TOO):
-        fields[name] = render.as_text(getattr(trace, name))
-    for name in _COUNTS:
-        fields[name] = _count(getattr(trace, name))
-    for name in _NUMBERS:
-        fields[name] = render.as_number(getattr(trace, name))
-    fields["tags"] = [render.as_text(tag) or "" for tag in trace.tags] or None
+    for names, convert in _PLAIN:
+        for name in names:
+            if (value := getattr(trace, name)) is not None:
+                fields[name] = convert(value)
+    fields["tags"] = _tags(trace.tags)
     fields["metadata"] = render.as_object(trace.metadata)
     fields["context"] = [_context(item, captured=captured) for item in trace.context] or None
     fields["spans"] = [_span(span, captured=captured) for span in trace.spans] or None
-    return _with_defaults(fields, settings)
+    return _with_defaults(fields, trace, settings)
 
 
 def feedback_fields(said: Fields, settings: Settings) -> Fields:
@@ -49,26 +46,26 @@ def feedback_fields(said: Fields, settings: Settings) -> Fields:
     return fields
 
 
-def _with_defaults(fields: Fields, settings: Settings) -> Fields:
-    fields["environment"] = fields["environment"] or settings.environment
-    fields["release"] = fields["release"] or settings.release
+def _with_defaults(fields: Fields, trace: Trace, settings: Settings) -> Fields:
+    fields["environment"] = as_environment(trace.environment, default=settings.environment)
+    fields["release"] = fields.get("release") or settings.release
     return fields
 
 
 def _context(item: Mapping[str, object], *, captured: bool) -> Fields:
-    rendered = dict(item)
-    content = rendered.pop("content", None)
-    if captured:
-        rendered["content"] = render.as_text(content) or ""
-    return rendered
+    fields: Fields = {"kind": item["kind"], "score": render.as_number(item["score"])}
+    fields["name"] = _word(item["name"])
+    fields["version"] = _word(item["version"])
+    fields["content"] = (render.as_text(item["content"]) or "") if captured else None
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _span(span: Span, *, captured: bool) -> Fields:
     fields: Fields = {
         "id": span.id,
-        "name": render.as_text(span.name),
+        "name": _word(span.name) or "span",
         "parent_id": span.parent_id,
-        "kind": render.as_text(span.kind),
+        "kind": _word(span.kind),
         "started_at": render.as_moment(span.started_at),
         "latency_ms": render.as_number(span.latency_ms),
         "input": render.as_text(span.input) if captured else None,
@@ -86,6 +83,34 @@ def _error(error: object, *, captured: bool) -> str | None:
     return type(error).__name__ if isinstance(error, BaseException) else "error"
 
 
+def _tags(tags: Iterable[str]) -> list[str] | None:
+    given = [tags] if isinstance(tags, str) else list(tags)[:MAX_TAGS]
+    return [word for tag in given if (word := _word(tag))] or None
+
+
+def _word(value: object) -> str | None:
+    """Return a short text; the server takes no longer one, and a cut word beats a lost trace."""
+    text = render.as_text(value)
+    return text[:MAX_WORD_CHARS] if text else None
+
+
+def _id(value: object) -> str | None:
+    """Return an id; an empty one names nothing."""
+    return render.as_text(value) or None
+
+
 def _count(value: object) -> int | None:
     number = render.as_number(value)
     return None if number is None else int(number)
+
+
+_WORDS = ("request_model", "response_model", "provider", "role", "surface", "locale", "release")
+_IDS = ("session_id", "user_id")
+_COUNTS = ("turn", "input_tokens", "output_tokens")
+_NUMBERS = ("latency_ms", "first_token_ms", "cost_usd")
+_PLAIN: tuple[tuple[tuple[str, ...], Callable[[object], object]], ...] = (
+    (_WORDS, _word),
+    (_IDS, _id),
+    (_COUNTS, _count),
+    (_NUMBERS, render.as_number),
+)
