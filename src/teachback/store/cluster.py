@@ -116,8 +116,11 @@ def write_settings(cluster: Path, account: Account) -> None:
 
 def _replace(path: Path, text: str, own: Callable[[Path], None]) -> None:
     fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.chmod(0o600)
+    fresh.unlink(missing_ok=True)
+    # As root we write into the folder of a lesser account: never follow its links.
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
     own(fresh)
     fresh.replace(path)
 

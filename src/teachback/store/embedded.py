@@ -12,7 +12,6 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
@@ -41,24 +40,20 @@ _WATCH_S = 1.0
 class EmbeddedServer:
     """Our use of the server: while anybody has one, it runs."""
 
-    def __init__(self, home: Path, clients: int, command: list[str]) -> None:
+    def __init__(self, home: Path, clients: int) -> None:
+        #: Where the database is, for psycopg and every other user of libpq.
         self.dsn = f"postgresql://{ROLE}@/{DATABASE}?host={quote(str(home / 'run'), safe='')}"
         self._home = home
         self._clients: int | None = clients
-        self._command = command
+        self._command: list[str] = []
         self._stopped = threading.Event()
         self._watch = threading.Thread(target=self._replace_keeper, daemon=True)
-        _open_servers.add(self)
+        _servers.add(self)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
 
     def stop(self) -> None:
@@ -68,26 +63,22 @@ class EmbeddedServer:
             self._watch.join()
         self._let_go()
 
-    def wait_ready(self, say: Progress) -> None:
-        """Wait until the server takes connections, however long its recovery lasts.
+    def run(self, command: list[str], say: Progress) -> None:
+        """Start a keeper if there is none, and wait until the server takes connections.
 
-        Raises SetupError when it cannot be started.
+        Waits as long as a recovery lasts. Raises SetupError when the server cannot be started.
         """
-        for _ in _patiently(say, "PostgreSQL recovers what was committed before an unclean stop"):
-            if self._accepts():
+        self._command = command
+        launch_keeper(self._home, command)
+        for _ in _patiently(say, lambda: f"PostgreSQL starts: {_last_words(self._home)}"):
+            if accepts(self.dsn):
                 break
-            if launch_keeper(self._home, self._command, unless=keeper.GAVE_UP) is None:
-                raise SetupError(f"PostgreSQL does not start: {_last_words(self._home)}")
+            if launch_keeper(self._home, command, unless=keeper.GAVE_UP) is None:
+                raise SetupError(
+                    f"PostgreSQL does not start: {_last_words(self._home, but='LOG')}; "
+                    f"{self._home / 'postgres.log'} has the rest"
+                )
         self._watch.start()
-
-    def _accepts(self) -> bool:
-        try:
-            psycopg.connect(self.dsn, connect_timeout=10).close()
-        except psycopg.OperationalError as error:
-            if "Peer authentication failed" in str(error):
-                raise SetupError(f"the embedded server refuses us: {error}") from error
-            return False
-        return True
 
     def _replace_keeper(self) -> None:
         """Start another keeper if ours was killed: without one nobody stops the server."""
@@ -104,34 +95,33 @@ class EmbeddedServer:
 def start(data_dir: Path, *, on_progress: Progress | None = None) -> EmbeddedServer:
     """Return the running server of `data_dir`, made or started if need be, shared if running.
 
+    Blocks until it takes connections. A forked child has no use of its own: it calls `start`.
     Raises SetupError when the folder, its owner or its version does not allow it.
     """
     home = data_dir.expanduser().absolute()
     say = on_progress or (lambda _message: None)
     _check_length(home)
-    clients = -1
-    try:
-        _make_home(home)
+    with _explained(home), contextlib.ExitStack() as undo:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         clients = _lock(home / "clients.lock", fcntl.LOCK_SH, say, "the last server stops")
-        command = _prepare(home, say)
-        server = EmbeddedServer(home, clients, command)
-    except OSError as error:
-        if clients >= 0:
-            os.close(clients)
-        raise SetupError(
-            f"the data directory {home} cannot be used: {error.strerror} "
-            f"({error.filename or home}); make it writable for this user or choose another"
-        ) from error
-    except BaseException:
-        if clients >= 0:
-            os.close(clients)
-        raise
-    try:
-        server.wait_ready(say)
-    except BaseException:
-        server.stop()
-        raise
+        server = EmbeddedServer(home, clients)
+        undo.callback(server.stop)
+        server.run(_prepare(home, say), say)
+        undo.pop_all()
     return server
+
+
+def accepts(dsn: str) -> bool:
+    """Say whether the server takes connections; raise SetupError when it never will."""
+    try:
+        psycopg.connect(dsn, connect_timeout=10).close()
+    except psycopg.OperationalError as error:
+        said = str(error)
+        if "authentication failed" in said or "does not exist" in said:
+            raise SetupError(f"the embedded server refuses us: {said}") from error
+        # Full is ready: the caller's pool waits for its turn.
+        return "too many clients" in said or "connection slots" in said
+    return True
 
 
 def launch_keeper(home: Path, command: list[str], *, unless: str = "") -> bool | None:
@@ -150,7 +140,7 @@ def launch_keeper(home: Path, command: list[str], *, unless: str = "") -> bool |
 
 
 def _spawn(home: Path, command: list[str], lock: int) -> None:
-    log = os.open(home / "postgres.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = _open(home / "postgres.log", os.O_APPEND)
     try:
         subprocess.run(  # noqa: S603 - our own script; it leaves at once and works on alone
             command,
@@ -207,8 +197,16 @@ def _own(home: Path, account: Account) -> None:
         )
 
 
-def _make_home(home: Path) -> None:
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+@contextlib.contextmanager
+def _explained(home: Path) -> Iterator[None]:
+    """Turn what the system says about the data directory into what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise SetupError(
+            f"the data directory {home} cannot be used: {error.strerror} "
+            f"({error.filename or home}); make it writable for this user or choose another"
+        ) from error
 
 
 def _check_length(home: Path) -> None:
@@ -221,14 +219,15 @@ def _check_length(home: Path) -> None:
         )
 
 
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def _open(path: Path, flags: int = 0) -> int:
+    # As root we write into the folder of a lesser account: never follow its links.
+    return os.open(path, flags | os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 def _lock(path: Path, mode: int, say: Progress, reason: str) -> int:
     handle = _open(path)
     try:
-        for _ in _patiently(say, f"Waiting while {reason}"):
+        for _ in _patiently(say, lambda: f"Waiting while {reason}"):
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(handle, mode | fcntl.LOCK_NB)
                 break
@@ -238,7 +237,7 @@ def _lock(path: Path, mode: int, say: Progress, reason: str) -> int:
     return handle
 
 
-def _patiently(say: Progress, message: str) -> Iterator[None]:
+def _patiently(say: Progress, message: Callable[[], str]) -> Iterator[None]:
     """Yield without end; say now and then how long it has lasted."""
     begun = said = time.monotonic()
     while True:
@@ -247,23 +246,23 @@ def _patiently(say: Progress, message: str) -> Iterator[None]:
         now = time.monotonic()
         if now - said >= _PATIENCE_S:
             said = now
-            say(f"{message} ({now - begun:.0f} s)")
+            say(f"{message()} ({now - begun:.0f} s)")
 
 
-def _last_words(home: Path) -> str:
+def _last_words(home: Path, *, but: str = "") -> str:
+    """Return the last thing that PostgreSQL logged, leaving out lines of the level `but`."""
     with (home / "postgres.log").open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 4000))
         lines = file.read().decode(errors="replace").splitlines()
-    return " ".join(line for line in lines if "FATAL" in line or "PANIC" in line)[-800:] or str(
-        home / "postgres.log"
-    )
+    told = [line for line in lines if line and not (but and f"] {but}:  " in line)]
+    return told[-1].partition(":  ")[2] or told[-1] if told else "it has not said anything yet"
 
 
 def _forget_in_child() -> None:
     """Close the locks that a forked child inherited: it must not keep the server alive."""
-    for server in list(_open_servers):
+    for server in list(_servers):
         server._let_go()
 
 
-_open_servers: weakref.WeakSet[EmbeddedServer] = weakref.WeakSet()
+_servers: weakref.WeakSet[EmbeddedServer] = weakref.WeakSet()
 os.register_at_fork(after_in_child=_forget_in_child)

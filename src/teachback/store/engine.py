@@ -66,13 +66,14 @@ class Account:
     def own(self, path: Path) -> None:
         """Give what we made as root to this account."""
         if os.geteuid() != self.uid:
-            os.chown(path, self.uid, self.gid)
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def blocked_by(self, path: Path) -> Path | None:
-        """Return the first folder on the way to `path` that this account may not enter."""
-        for folder in reversed(path.absolute().parents):
-            if not self._may_enter(folder.stat()):
-                return folder
+        """Return the first part of the way to `path` that this account may not enter."""
+        ways = (path.absolute(), path.resolve())
+        for part in (part for way in ways for part in (*reversed(way.parents), way)):
+            if part.exists() and not self._may_enter(part.stat()):
+                return part
         return None
 
     def _may_enter(self, folder: os.stat_result) -> bool:
@@ -105,12 +106,12 @@ def account_for(cluster: Path) -> Account:
     return _account(owner) if owner is not None else _system_account()
 
 
-def programs_for(account: Account, *, copies: Path = COPIES) -> Path:
+def programs_for(account: Account, *, installed: Path | None = None, copies: Path = COPIES) -> Path:
     """Return the folder of PostgreSQL's programs, copied once if the account cannot reach them.
 
     No folder above the installed ones is opened to others: the copy is the way around them.
     """
-    installed = _installed()
+    installed = installed or _installed()
     if account.uid == os.geteuid() or account.blocked_by(installed / "bin" / "postgres") is None:
         return installed / "bin"
     copy = copies / f"{MAJOR}-{version(_DISTRIBUTION)}"
@@ -136,10 +137,11 @@ def _copy(installed: Path, copy: Path) -> None:
         copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=copy.parent))
         for part in ("bin", "lib", "share"):
-            shutil.copytree(installed / part, fresh / part, symlinks=True)
-        fresh.chmod(0o755)
+            shutil.copytree(installed / part, fresh / part)
+        for path in (fresh, *fresh.rglob("*")):
+            path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
         # Another process may have been faster: then its copy serves as well.
-        with contextlib.suppress(FileExistsError, OSError):
+        with contextlib.suppress(OSError):
             fresh.rename(copy)
         shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:

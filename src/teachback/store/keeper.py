@@ -5,9 +5,10 @@ Who lives is read from locks, which the kernel drops however a process ends:
 
 clients.lock   shared by every process that uses the server
 keeper.lock    held by the keeper from its birth; its text says how things stand
-server.lock    inherited by the postmaster and its children
+server.lock    inherited by the postmaster and all its children
 """
-# ruff: noqa: PTH, SIM105 - without pathlib and contextlib it needs half the memory
+# Without pathlib and contextlib it needs less memory for a life that is mostly sleep.
+# ruff: noqa: PTH108, PTH116, PTH123, SIM105
 
 from __future__ import annotations
 
@@ -19,12 +20,19 @@ import time
 
 POLL_S = 0.2
 #: Failed starts of a server that was never ready, until the keeper says so and leaves.
-TRIES = 8
+TRIES = 5
 LONGEST_PAUSE_S = 5.0
+#: A server that ran this long did not fail to start.
+STEADY_S = 10.0
 #: After this long a fast stop becomes an immediate one, which the next start recovers from.
 STOP_S = 300.0
+#: How long a process we may not see (another container's) can hold the cluster while we stop.
+STRANGER_S = 10.0
 LOG_BYTES = 8 * 1024 * 1024
 GAVE_UP = "gave up"
+
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
+_LEFTOVERS = ("postgres/postmaster.pid", "run/.s.PGSQL.5432.lock", "run/.s.PGSQL.5432")
 
 
 class Keeper:
@@ -33,18 +41,22 @@ class Keeper:
     def __init__(self, home: str, program: str, uid: int, gid: int, lock: int) -> None:
         self.home, self.program, self.uid, self.gid, self.lock = home, program, uid, gid, lock
         self.clients = os.open(f"{home}/clients.lock", os.O_RDWR)
-        self.failures = 0
+        self.server = os.open(f"{home}/server.lock", os.O_RDWR)
+        self.pid = 0
+        self.starts = self.failures = 0
+        self.started_at = self.next_start = 0.0
         self.was_ready = False
-        self.started = False
-        self.next_start = 0.0
 
     def run(self) -> None:
         """Keep the server until nobody uses it any more."""
         self.report("running")
         while not held(self.clients):
             _reap()
-            self.note_ready()
-            if not self.alive() and not self.start():
+            if self.moved():
+                return self.abandon()
+            if self.alive():
+                self.look()
+            elif time.monotonic() >= self.next_start and not self.start():
                 return self.report(GAVE_UP)
             trim(f"{self.home}/postgres.log")
             time.sleep(POLL_S)
@@ -52,48 +64,59 @@ class Keeper:
         return self.leave()
 
     def report(self, state: str) -> None:
-        text = f"{os.getpid()} {state}\n".encode()
+        """Write how things stand into keeper.lock, for those who wait."""
         os.ftruncate(self.lock, 0)
-        os.pwrite(self.lock, text, 0)
-
-    def note_ready(self) -> None:
-        if not self.was_ready and "ready" in _line(self.home, 7):
-            self.was_ready = True
-        if self.was_ready:
-            self.failures = 0
+        os.pwrite(self.lock, f"{os.getpid()} {state}\n".encode(), 0)
 
     def alive(self) -> bool:
         """Say whether a postmaster, or a process it left behind, has the cluster open."""
-        lock = os.open(f"{self.home}/server.lock", os.O_RDWR)
+        if not held(self.server):
+            return True
+        fcntl.flock(self.server, fcntl.LOCK_UN)
+        return False
+
+    def moved(self) -> bool:
+        """Say whether the data directory is gone, or another one has taken its place."""
         try:
-            return not held(lock)
-        finally:
-            os.close(lock)
+            return os.stat(f"{self.home}/server.lock").st_ino != os.fstat(self.server).st_ino
+        except OSError:
+            return True
+
+    def abandon(self) -> None:
+        """Stop the server of a data directory that somebody removed: nothing is left to save."""
+        if self.pid and self.alive():
+            _kill(self.pid, signal.SIGQUIT)
+
+    def look(self) -> None:
+        """Note which process the running server is, and that it takes connections."""
+        lines = _lines(f"{self.home}/postgres/postmaster.pid")
+        self.pid = int(lines[0]) if lines[0].isdigit() and _is_postgres(int(lines[0])) else 0
+        self.was_ready = self.was_ready or "ready" in lines[7]
+        if self.was_ready and time.monotonic() - self.started_at > STEADY_S:
+            self.failures = 0
 
     def start(self) -> bool:
-        """Start the postmaster when its turn has come; False after too many failures."""
-        if time.monotonic() < self.next_start:
-            return True
-        if self.started and not self.was_ready:
-            self.failures += 1
-            if self.failures >= TRIES:
-                return False
-        pause = 0.1 * 2**self.failures if self.started else 0.0
-        self.next_start = time.monotonic() + max(min(pause, LONGEST_PAUSE_S), 2 * POLL_S)
-        self.started = True
-        self.clear_stale()
+        """Start the postmaster; False after too many failures."""
+        self.failures += bool(self.starts)
+        if self.failures >= TRIES and not self.was_ready:
+            return False
+        self.starts += 1
+        self.started_at = time.monotonic()
+        self.next_start = self.started_at + min(POLL_S * 2**self.failures, LONGEST_PAUSE_S)
+        self.clear_leftovers()
         self.spawn()
         return True
 
-    def clear_stale(self) -> None:
-        """Remove what a dead server left: its process ids may be somebody else's by now."""
-        for path in ("postgres/postmaster.pid", "run/.s.PGSQL.5432.lock", "run/.s.PGSQL.5432"):
+    def clear_leftovers(self) -> None:
+        """Remove what a dead server left: its process id may be somebody else's by now."""
+        for path in _LEFTOVERS:
             try:
                 os.unlink(f"{self.home}/{path}")
             except FileNotFoundError:
                 pass
 
     def spawn(self) -> None:
+        """Run PostgreSQL with a lock of its own, which lasts as long as its last process."""
         lock = os.open(f"{self.home}/server.lock", os.O_RDWR)
         if held(lock) and os.fork() == 0:
             try:
@@ -103,42 +126,35 @@ class Keeper:
         os.close(lock)
 
     def become_postmaster(self, lock: int) -> None:
+        """Turn this process into the server."""
         os.set_inheritable(lock, True)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        for number in _IGNORED:
             signal.signal(number, signal.SIG_DFL)
         os.setsid()
         if os.geteuid() != self.uid:
             os.setgroups([])
             os.setgid(self.gid)
             os.setuid(self.uid)
-        os.execv(self.program, [self.program, "-D", f"{self.home}/postgres"])  # noqa: S606 - no shell wanted
+        os.execv(self.program, [self.program, "-D", f"{self.home}/postgres"])  # noqa: S606
 
     def stop(self) -> None:
-        """Ask the server to stop and wait until its last process is gone."""
+        """Ask the server to stop, and wait until its last process is gone."""
         begun = time.monotonic()
         asked = 0
-        while self.alive():
-            wanted = signal.SIGQUIT if time.monotonic() - begun > STOP_S else signal.SIGINT
-            pid = self.postmaster()
-            if pid and wanted != asked:
-                os.kill(pid, wanted)
+        while self.alive() and not self.moved():
+            lasted = time.monotonic() - begun
+            self.look()
+            wanted = signal.SIGINT if lasted < STOP_S else signal.SIGQUIT
+            if self.pid and wanted != asked:
+                _kill(self.pid, wanted)
                 asked = wanted
+            if not self.pid and lasted > STRANGER_S:
+                return
             _reap()
-            time.sleep(0.02)
-
-    def postmaster(self) -> int:
-        """Return the process id of the running postmaster, 0 while there is none to be seen."""
-        text = _line(self.home, 0)
-        pid = int(text) if text.isdigit() else 0
-        try:
-            with open(f"/proc/{pid}/comm", encoding="ascii") as file:
-                return pid if file.read().startswith("postgres") else 0
-        except OSError:
-            # Without /proc the held server.lock is the proof that the file is true.
-            return 0 if os.path.isdir("/proc/self") else pid
+            time.sleep(POLL_S / 10)
 
     def leave(self) -> None:
-        """Give up keeper.lock first: whoever gets clients.lock finds no keeper."""
+        """Let keeper.lock go first: whoever gets clients.lock then finds no keeper."""
         self.report("stopped")
         os.close(self.lock)
         os.close(self.clients)
@@ -153,12 +169,15 @@ def held(lock: int) -> bool:
     return True
 
 
-def trim(log: str) -> None:
-    """Move a log that has grown too long aside; the server goes on appending to the same file."""
+def trim(log: str, limit: int = LOG_BYTES) -> None:
+    """Copy a log of more than `limit` bytes aside and empty it, while the server appends."""
     try:
-        if os.stat(log).st_size < LOG_BYTES:
+        if os.stat(log).st_size < limit:
             return
-        with open(log, "rb+") as old, open(f"{log}.1", "wb") as kept:
+        aside = os.open(f"{log}.1", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with open(log, "rb+") as old, open(aside, "wb") as kept:
+            owner = os.fstat(old.fileno())
+            os.fchown(kept.fileno(), owner.st_uid, owner.st_gid)
             while block := old.read(65536):
                 kept.write(block)
             old.truncate(0)
@@ -167,12 +186,29 @@ def trim(log: str) -> None:
         return
 
 
-def _line(home: str, number: int) -> str:
+def _lines(path: str) -> list[str]:
+    """Return the eight lines of a postmaster.pid; those not yet written are empty."""
     try:
-        with open(f"{home}/postgres/postmaster.pid", encoding="utf-8", errors="replace") as file:
-            return file.read().split("\n")[number].strip()
-    except (OSError, IndexError):
-        return ""
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return (file.read().split("\n") + [""] * 8)[:8]
+    except OSError:
+        return [""] * 8
+
+
+def _is_postgres(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().startswith("postgres")
+    except OSError:
+        # Without /proc the held server.lock must do as proof that the file speaks the truth.
+        return not os.access("/proc/self", os.F_OK)
+
+
+def _kill(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
 
 
 def _reap() -> None:
@@ -189,7 +225,7 @@ def main() -> None:
     os.set_inheritable(int(lock), False)
     if os.fork():
         os._exit(0)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+    for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     Keeper(home, program, int(uid), int(gid), int(lock)).run()
 
