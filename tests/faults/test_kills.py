@@ -11,7 +11,8 @@ from typing import Self
 
 import pytest
 
-from faults.wire import Answer, Wire, trace
+from support.running import open_folder
+from support.wire import Answer, Wire, trace
 from teachback.bench import machine
 from teachback.bench.kills import VICTIMS, kill_runs
 from teachback.bench.product import Product, signal_process
@@ -56,8 +57,7 @@ class Writing:
 @pytest.mark.timeout(300)
 def test_nothing_acknowledged_is_lost_when_processes_are_killed(tmp_path: Path) -> None:
     """Each kind of process is killed under load; every 2xx is there afterwards."""
-    folder = _open(tmp_path)
-    runs = list(kill_runs(folder, len(VICTIMS), seed=1))
+    runs = list(kill_runs(open_folder(tmp_path) / "data", len(VICTIMS), seed=1))
     assert [run.victim for run in runs] == list(VICTIMS)
     assert sum(run.acknowledged for run in runs) > 0
     assert [run.lost for run in runs] == [0] * len(runs)
@@ -67,16 +67,9 @@ def test_nothing_acknowledged_is_lost_when_processes_are_killed(tmp_path: Path) 
 @pytest.mark.timeout(3_600)
 def test_nothing_acknowledged_is_lost_over_two_hundred_kills(tmp_path: Path) -> None:
     """The long form: 200 kills, and the data files are sound at the end."""
-    runs = list(kill_runs(_open(tmp_path), 200, seed=2))
+    runs = list(kill_runs(open_folder(tmp_path) / "data", 200, seed=2))
     assert sum(run.lost for run in runs) == 0
     assert sum(run.failed > 0 for run in runs) > 50
-
-
-def _open(tmp_path: Path) -> Path:
-    for parent in (tmp_path, *tmp_path.parents[:3]):
-        if parent.name.startswith(("pytest-", "popen-", "test_")):
-            parent.chmod(0o755)  # PostgreSQL runs as another user when we are root
-    return tmp_path / "data"
 
 
 def test_writes_are_refused_and_recover_alone_when_the_database_is_away(

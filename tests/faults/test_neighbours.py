@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from faults.wire import Wire, rating, trace
+from support.wire import Wire, rating, trace
 
 
 def test_neighbours_are_stored_when_one_item_in_a_thousand_is_poison(wire: Wire) -> None:

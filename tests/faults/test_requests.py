@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from faults.wire import Wire, trace
+from support.wire import Wire, trace
 from teachback.bench import machine
 from teachback.bench.product import Product
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from faults.wire import Wire, rating, trace
+from support.wire import Wire, rating, trace
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
