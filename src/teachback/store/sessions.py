@@ -94,6 +94,31 @@ async def list_sessions(
     return [from_row(row) for row in rows]
 
 
+async def find_openings(
+    db: Database, project_id: str, session_ids: Sequence[str]
+) -> dict[str, Row]:
+    """Return the first query of several sessions, and how much feedback their turns have."""
+    rows = await db.all(
+        """
+        with turn as (
+            select session_id, id, started_at, turn, left(query, 300) as query from trace
+            where project_id = %(project)s and session_id = any(%(sessions)s)
+        ), said as (
+            select t.session_id, count(*) as feedback,
+                   count(*) filter (where f.negative) as negative
+            from turn t join feedback f on f.project_id = %(project)s and f.trace_id = t.id
+            where not f.withdrawn group by t.session_id
+        )
+        select distinct on (turn.session_id) turn.session_id, query,
+               coalesce(feedback, 0) as feedback, coalesce(negative, 0) as negative
+        from turn left join said on said.session_id = turn.session_id
+        order by turn.session_id, started_at, turn nulls last, id
+        """,
+        {"project": project_id, "sessions": list(session_ids)},
+    )
+    return {row["session_id"]: row for row in rows}
+
+
 def from_row(row: Row) -> Session:
     return Session(
         id=row["id"],

@@ -56,6 +56,71 @@ def tracked(changes: Iterable[Change]) -> tuple[Piece, ...]:
     return tuple(Piece(text=text, change=operation) for operation, text in changes if text)
 
 
+def readable(changes: Sequence[Change]) -> list[Change]:
+    """Join edits that only a few kept characters part: whole phrases read better than confetti.
+
+    What is kept, deleted and inserted still joins to the text before and after.
+    """
+    hunks = _hunks(changes)
+    at = 1
+    while at < len(hunks) - 1:
+        before, here, after = hunks[at - 1 : at + 2]
+        if _parts_too_little(before, here.kept, after):
+            hunks[at - 1 : at + 2] = [_joined(before, here.kept, after)]
+            at = max(1, at - 2)
+        else:
+            at += 1
+    return [change for hunk in hunks for change in hunk.changes()]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Hunk:
+    """Either kept text, or a deletion with its insertion."""
+
+    kept: str = ""
+    deleted: str = ""
+    inserted: str = ""
+
+    @property
+    def size(self) -> int:
+        return max(len(self.deleted), len(self.inserted))
+
+    def changes(self) -> Iterable[Change]:
+        """Return the hunk as changes, without empty ones."""
+        all_three: tuple[Change, ...] = (
+            ("=", self.kept),
+            ("-", self.deleted),
+            ("+", self.inserted),
+        )
+        return (change for change in all_three if change[1])
+
+
+def _hunks(changes: Iterable[Change]) -> list[_Hunk]:
+    hunks: list[_Hunk] = []
+    for operation, text in changes:
+        if operation == "=":
+            hunks.append(_Hunk(kept=text))
+            continue
+        if not hunks or hunks[-1].kept:
+            hunks.append(_Hunk())
+        last = hunks[-1]
+        deleted = last.deleted + (text if operation == "-" else "")
+        hunks[-1] = _Hunk(deleted=deleted, inserted=last.inserted + text * (operation == "+"))
+    return hunks
+
+
+def _parts_too_little(before: _Hunk, kept: str, after: _Hunk) -> bool:
+    """Tell whether kept text is no longer than both edits around it, and within one line."""
+    return 0 < len(kept) <= min(before.size, after.size) and "\n" not in kept
+
+
+def _joined(before: _Hunk, kept: str, after: _Hunk) -> _Hunk:
+    return _Hunk(
+        deleted=before.deleted + kept + after.deleted,
+        inserted=before.inserted + kept + after.inserted,
+    )
+
+
 def _mark_anchor(marks: _Marks, anchor: Anchor) -> None:
     marks.opens[anchor.start].append(anchor.note)
     marks.closes[anchor.end].append(anchor.note)

@@ -44,14 +44,12 @@ def _open_link(
 
 
 def _close_link(
-    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Env
+    _: RendererHTML, tokens: Sequence[Token], index: int, __: OptionsDict, env: Env
 ) -> str:
     return "</a>" + _host_label(env[OPEN_LINKS].pop())
 
 
-def _image(
-    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Env
-) -> str:
+def _image(_: RendererHTML, tokens: Sequence[Token], index: int, __: OptionsDict, env: Env) -> str:
     """Name the image and link to it; inside a link, name it only: links cannot nest."""
     source = str(tokens[index].attrs.get("src", ""))
     label = f"Image: {escape(tokens[index].content or 'without a name')}"
@@ -81,7 +79,7 @@ def _allowed(address: str) -> bool:
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 50})
     parser.enable(["table", "strikethrough"])
-    parser.validateLink = _allowed  # type: ignore[method-assign]
+    parser.validateLink = _allowed  # type: ignore[method-assign, assignment]
     parser.add_render_rule("link_open", _open_link)
     parser.add_render_rule("link_close", _close_link)
     parser.add_render_rule("image", _image)

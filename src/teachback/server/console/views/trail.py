@@ -14,7 +14,7 @@ from teachback.record.trail import Judgement, Trail
 from teachback.server.console.views.anchors import Anchor
 from teachback.server.console.views.facts import Fact, facts, metadata_json
 from teachback.server.console.views.formats import excerpt, number, plural
-from teachback.server.console.views.markup import Piece, mark_up
+from teachback.server.console.views.markup import Piece, mark_up, readable
 from teachback.server.console.views.notes import Note, note
 from teachback.server.console.views.prose import render_markdown
 from teachback.server.console.views.steps import Waterfall, cut, waterfall
@@ -103,7 +103,7 @@ def trail_view(trail: Trail, reasons: Mapping[str, Reason]) -> TrailView:
 
 
 def _notes(trace: Trace, judged: Sequence[Judgement]) -> dict[str, Note]:
-    """Number the annotations of this trace's texts in the order in which they are read."""
+    """Give numbers to the annotations of this trace's texts in the order in which they are read."""
     annotations = [one for one in judged if one.feedback.selector is not None]
     annotations.sort(key=_reading_order)
     return {
@@ -174,7 +174,7 @@ def _output(trace: Trace, judged: Sequence[Judgement], notes: Sequence[Note]) ->
     correction = _latest_correction(judged)
     corrected = correction.feedback.correction if correction else None
     anchors = _anchors(notes, "output")
-    changes = correction.changes or () if correction else ()
+    changes = readable(correction.changes or ()) if correction else []
     return OutputView(
         pieces=mark_up(trace.output, anchors, changes),
         is_marked=bool(anchors or changes),

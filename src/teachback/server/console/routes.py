@@ -1,0 +1,67 @@
+"""The console's whole route table."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from teachback.errors import NotFound
+from teachback.server.console.pages import feedback, keys, login, sessions, traces
+from teachback.server.console.render import error_page
+from teachback.server.console.visit import see_other, signed_in
+from teachback.server.problems import on_http_error
+
+
+def include(app: FastAPI) -> None:
+    """Add the pages to the application, and a page for addresses that lead nowhere."""
+    app.router.routes.extend(table())
+    app.add_exception_handler(404, _on_missing)
+
+
+def table() -> list[BaseRoute]:
+    """Return every address of the console."""
+    get, post = ["GET"], ["POST"]
+    return [
+        Route("/", _home, methods=get),
+        Route("/login", login.show, methods=get),
+        Route("/login", login.sign_in, methods=post),
+        Route("/login/{token}", login.show_link, methods=get),
+        Route("/login/{token}", login.use_link, methods=post),
+        Route("/logout", login.sign_out, methods=post),
+        Route("/theme", login.choose_theme, methods=post),
+        Route("/feedback", signed_in(feedback.show), methods=get),
+        Route("/sessions", signed_in(sessions.show_list), methods=get),
+        Route("/sessions/{id:path}", signed_in(sessions.show), methods=get),
+        Route("/traces/{id:path}", signed_in(traces.show), methods=get),
+        Route("/settings/keys", signed_in(keys.show), methods=get),
+        Route("/settings/keys", signed_in(keys.make), methods=post),
+        Route("/settings/keys/{id}/revoke", signed_in(keys.revoke), methods=post),
+        Mount("/static", _Static(directory=str(files(__package__).joinpath("static")))),
+    ]
+
+
+class _Static(StaticFiles):
+    """Our own files: asked for again by their tag, so that an upgrade is seen at once."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response: Response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+async def _home(_: Request) -> Response:
+    return see_other("/feedback")
+
+
+async def _on_missing(request: Request, error: Exception) -> Response:
+    """Answer people with a page and programs with JSON."""
+    assert isinstance(error, HTTPException)
+    if request.url.path.startswith("/v1/") or "text/html" not in request.headers.get("accept", ""):
+        return await on_http_error(request, error)
+    return error_page(request, NotFound("No page has this address."))
