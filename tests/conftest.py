@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import runpy
 import threading
@@ -65,9 +66,9 @@ def template(postgres: str) -> str:
     return name
 
 
-@pytest.fixture
-def dsn(postgres: str, template: str) -> Iterator[str]:
-    """The address of a fresh, migrated database."""
+@contextlib.contextmanager
+def fresh_database(postgres: str, template: str) -> Iterator[str]:
+    """The address of a database cloned from the template, gone afterwards."""
     name = f"test_{uuid.uuid4().hex}"
     statement = sql.SQL("create database {} template {}")
     with psycopg.connect(postgres, autocommit=True) as connection:
@@ -76,6 +77,13 @@ def dsn(postgres: str, template: str) -> Iterator[str]:
     with psycopg.connect(postgres, autocommit=True) as connection:
         drop = sql.SQL("drop database if exists {} with (force)")
         connection.execute(drop.format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def dsn(postgres: str, template: str) -> Iterator[str]:
+    """The address of a fresh, migrated database for this test alone."""
+    with fresh_database(postgres, template) as address:
+        yield address
 
 
 @pytest.fixture
@@ -110,7 +118,7 @@ async def install(db: Database) -> Installation:
     await keep_setting(db, "pepper_fingerprint", "test")
     project = await access.make_project(db, "Support")
     alice = Member(
-        id=new_id(), email="alice@example.com", name="Alice", roles={project.id: "owner"}
+        id=new_id(), email=f"alice-{uuid.uuid4().hex[:8]}@example.com", name="Alice", roles={project.id: "owner"}
     )
     await projects.save_member(db, alice)
     secret = await access.make_key(db, PEPPER, project.id, kind="secret", name="server")
@@ -141,10 +149,9 @@ class Server:
         return httpx2.Client(base_url=self.url, headers=given, timeout=30)
 
 
-@pytest.fixture
-def server(dsn: str) -> Iterator[Server]:
-    """The real application on a fresh database, with a worker, in a thread."""
-    installation = asyncio.run(_install(dsn))
+@contextlib.contextmanager
+def serving(dsn: str) -> Iterator[str]:
+    """The real application with a worker, in a thread, at the address given."""
     options = Options(
         dsn=dsn,
         pepper=PEPPER,
@@ -158,10 +165,30 @@ def server(dsn: str) -> Iterator[Server]:
     while not process.started and thread.is_alive():
         thread.join(0.01)
     assert process.started, "the server did not start"
-    port = process.servers[0].sockets[0].getsockname()[1]
-    yield Server(f"http://127.0.0.1:{port}", dsn, installation)
+    yield f"http://127.0.0.1:{process.servers[0].sockets[0].getsockname()[1]}"
     process.should_exit = True
     thread.join(30)
+
+
+@pytest.fixture(scope="session")
+def shared_server(postgres: str, template: str) -> Iterator[tuple[str, str]]:
+    """The address and the database of one server for all tests that need nothing else."""
+    with fresh_database(postgres, template) as dsn, serving(dsn) as url:
+        yield url, dsn
+
+
+@pytest.fixture
+def server(shared_server: tuple[str, str]) -> Server:
+    """The product with a project of its own for each test."""
+    url, dsn = shared_server
+    return Server(url, dsn, asyncio.run(_install(dsn)))
+
+
+@pytest.fixture
+def own_server(dsn: str) -> Iterator[Server]:
+    """A server and database for this test alone: for tests that break things."""
+    with serving(dsn) as url:
+        yield Server(url, dsn, asyncio.run(_install(dsn)))
 
 
 async def _install(dsn: str) -> Installation:

@@ -72,6 +72,11 @@ def sanitize(raw: bytes) -> tuple[bytes, bool]:
     return raw, replaced
 
 
+def holds_replacement(raw: bytes) -> bool:
+    """Tell whether a part of a sanitized body holds U+FFFD."""
+    return b"\\ufffd" in raw or b"\xef\xbf\xbd" in raw
+
+
 def loads(raw: bytes, field: str = "body") -> object:
     """Decode JSON exactly or raise Invalid: no duplicate keys, NaN, overflow or deep nesting."""
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:

@@ -147,12 +147,14 @@ class Decoded(Generic[T]):
     digest: bytes
 
 
-def decode_trace(raw: bytes, *, now: datetime, drift_s: float = 0.0) -> Decoded[Trace]:
-    """Decode one trace; raises Invalid.
+def decode_trace(
+    raw: bytes, *, now: datetime, drift_s: float = 0.0, sanitized: bool = False
+) -> Decoded[Trace]:
+    """Decode one trace of a sanitized body; raises Invalid.
 
     `now` stands in for absent times; `drift_s` is how far the sender's clock runs behind ours.
     """
-    wire, sanitized = _decode(raw, TraceIn)
+    wire = _decode(raw, TraceIn)
     record = Trace(
         **_values(wire, _TRACE_FIELDS),
         id=wire.id or new_id(),
@@ -166,9 +168,11 @@ def decode_trace(raw: bytes, *, now: datetime, drift_s: float = 0.0) -> Decoded[
     return Decoded(record, _digest(wire))
 
 
-def decode_feedback(raw: bytes, *, now: datetime, drift_s: float = 0.0) -> Decoded[Feedback]:
-    """Decode one feedback; raises Invalid."""
-    wire, sanitized = _decode(raw, FeedbackIn)
+def decode_feedback(
+    raw: bytes, *, now: datetime, drift_s: float = 0.0, sanitized: bool = False
+) -> Decoded[Feedback]:
+    """Decode one feedback of a sanitized body; raises Invalid."""
+    wire = _decode(raw, FeedbackIn)
     selector = wire.selector and Selector(**_values(wire.selector, _SELECTOR_FIELDS))
     record = Feedback(
         **_values(wire, _FEEDBACK_FIELDS),
@@ -185,7 +189,7 @@ def decode_feedback(raw: bytes, *, now: datetime, drift_s: float = 0.0) -> Decod
 
 def decode_thread_entry(raw: bytes) -> ThreadEntryIn:
     """Decode one entry of an annotation's thread; raises Invalid."""
-    return _decode(raw, ThreadEntryIn)[0]
+    return _decode(raw, ThreadEntryIn)
 
 
 def _names(model: type, *computed: str) -> tuple[str, ...]:
@@ -206,15 +210,14 @@ def _values(wire: Struct, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: getattr(wire, name) for name in names}
 
 
-def _decode(raw: bytes, shape: type[S]) -> tuple[S, bool]:
-    raw, sanitized = json.sanitize(raw)
+def _decode(raw: bytes, shape: type[S]) -> S:
     value = json.loads(raw, "record")
     try:
         wire = msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
         raise _invalid(value, str(error)) from None
     _check_id_bytes(wire)
-    return wire, sanitized
+    return wire
 
 
 def _check_id_bytes(wire: Struct) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import zlib
 
+from dataclasses import dataclass
+
 from starlette.requests import Request
+
+from teachback.capture.json import sanitize
 
 from teachback.server.problems import Refused
 
@@ -14,14 +18,23 @@ API_LIMIT = 10 * MIB
 BROWSER_LIMIT = 64 * 1024
 
 
-async def read_json(request: Request, *, limit: int = API_LIMIT) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A JSON body that PostgreSQL can hold."""
+
+    raw: bytes
+    #: Something in it was replaced by U+FFFD.
+    sanitized: bool
+
+
+async def read_json(request: Request, *, limit: int = API_LIMIT) -> Body:
     """Return the body of a JSON request; raises Refused with 413 or 415."""
     _check_type(request.headers.get("content-type", ""))
     body = await _read(request, limit)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         body = _unpack(body, encoding, limit)
-    return body.removeprefix(b"\xef\xbb\xbf")
+    return Body(*sanitize(body.removeprefix(b"\xef\xbb\xbf")))
 
 
 def _check_type(content_type: str) -> None:

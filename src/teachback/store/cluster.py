@@ -49,8 +49,9 @@ wal_level = replica
 max_wal_senders = 4
 max_replication_slots = 2
 
-# What people typed never reaches the log: DETAIL, statements and parameters quote it.
-log_min_messages = warning
+# What people typed never reaches the log: errors and warnings quote it, so only the client,
+# whose statement it was, is told; the server's own messages (log, fatal, panic) remain.
+log_min_messages = log
 log_min_error_statement = panic
 log_error_verbosity = terse
 log_parameter_max_length = 0

@@ -26,9 +26,7 @@ def from_wire(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix(HASH_PREFIX))
 
 
-async def save_contents(
-    connection: Connection, texts: Iterable[tuple[str, bytes, str]]
-) -> None:
+async def save_contents(connection: Connection, texts: Iterable[tuple[str, bytes, str]]) -> None:
     """Keep (project id, hash, text), once each."""
     # Sorted: two transactions that add the same texts take their locks in one order.
     rows = sorted(texts, key=lambda row: row[:2])

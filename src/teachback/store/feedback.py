@@ -39,6 +39,10 @@ class NewFeedback:
     matched: bool = False
 
     @property
+    def id(self) -> str:
+        return self.feedback.id
+
+    @property
     def order(self) -> tuple[datetime, str]:
         """The later of two judgements is the greater one, whichever arrived first."""
         return self.feedback.occurred_at, self.feedback.id
@@ -91,9 +95,7 @@ async def copy_history(connection: Connection, rows: Sequence[NewFeedback]) -> N
         await copy_rows(connection, _COPY_HISTORY, map(_row, rows))
 
 
-async def retire_current(
-    connection: Connection, keys: Sequence[tuple[str, uuid.UUID]]
-) -> None:
+async def retire_current(connection: Connection, keys: Sequence[tuple[str, uuid.UUID]]) -> None:
     """Move the judgements in force under these keys to the history."""
     if keys:
         await connection.execute(

@@ -38,6 +38,10 @@ class NewTrace:
     trace: Trace
     digest: bytes
 
+    @property
+    def id(self) -> str:
+        return self.trace.id
+
 
 async def existing_digests(
     connection: Connection, keys: Sequence[tuple[str, str]]
@@ -95,6 +99,7 @@ async def list_traces(
     db: Database,
     project_id: str,
     *,
+    trace_id: str | None = None,
     session_id: str | None = None,
     user_id: str | None = None,
     environment: Environment | None = None,
@@ -111,6 +116,7 @@ async def list_traces(
         """
         select * from trace
         where project_id = %(project)s
+          and (%(trace)s::text is null or id = %(trace)s)
           and (%(session)s::text is null or session_id = %(session)s)
           and (%(user)s::text is null or user_id = %(user)s)
           and (%(environment)s::text is null or environment = %(environment)s)
@@ -121,6 +127,7 @@ async def list_traces(
         """,
         {
             "project": project_id,
+            "trace": trace_id,
             "session": session_id,
             "user": user_id,
             "environment": environment,

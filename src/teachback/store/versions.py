@@ -36,9 +36,7 @@ def versions_of(project_id: str, trace: Trace) -> list[Version]:
     return found
 
 
-async def save_versions(
-    connection: Connection, seen: Sequence[tuple[Version, datetime]]
-) -> None:
+async def save_versions(connection: Connection, seen: Sequence[tuple[Version, datetime]]) -> None:
     """Keep the earliest time each version was seen."""
     if not seen:
         return

@@ -10,7 +10,6 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from teachback.capture import json as strict_json
 from teachback.capture.native import decode_thread_entry
 from teachback.errors import Invalid
 from teachback.model.feedback import Kind, Source
@@ -77,8 +76,8 @@ async def withdraw_feedback(request: Request, feedback_id: str) -> Response:
     author = await _author(request)
     if caller.token:
         author = caller.token.user_id or ""
-        judgement = await get_judgement(ctx.db, caller.project_id, feedback_id)
-        _check_own(caller, judgement.feedback.trace_id, author)
+        given = (await get_judgement(ctx.db, caller.project_id, feedback_id)).feedback
+        _check_own(caller, given.trace_id, given.author)
     taken = await judge.withdraw(ctx.db, ctx.writer, caller.project_id, feedback_id, author=author)
     return json_response(feedback_view(taken.feedback))
 
@@ -86,7 +85,7 @@ async def withdraw_feedback(request: Request, feedback_id: str) -> Response:
 async def post_thread(request: Request, feedback_id: str) -> Response:
     """Append to an annotation's thread."""
     caller = await feedback_caller(request)
-    entry = decode_thread_entry(await read_json(request, limit=BROWSER_LIMIT))
+    entry = decode_thread_entry((await read_json(request, limit=BROWSER_LIMIT)).raw)
     token = caller.token
     if token and entry.action in ("accept", "reject"):
         raise Invalid(
@@ -108,7 +107,7 @@ class _Withdrawal(msgspec.Struct, forbid_unknown_fields=True):
 async def _author(request: Request) -> str | None:
     if request.headers.get("content-length", "0") == "0":
         return None
-    raw, _ = strict_json.sanitize(await read_json(request, limit=BROWSER_LIMIT))
+    raw = (await read_json(request, limit=BROWSER_LIMIT)).raw
     try:
         return msgspec.json.decode(raw, type=_Withdrawal).author
     except msgspec.MsgspecError:

@@ -6,8 +6,7 @@ These routes are the hot ones: they take the raw request, decode with msgspec an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -16,20 +15,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from teachback.capture import json as strict_json
-from teachback.capture.native import decode_feedback, decode_trace
-from teachback.errors import Conflict, Forbidden, Invalid, TeachbackError
-from teachback.model.feedback import Feedback
-from teachback.model.project import Project
+from teachback.errors import Conflict, Invalid, TeachbackError
 from teachback.record.accept import Item
-from teachback.record.rules import check_feedback, check_trace, is_negative, natural_key
+from teachback.record.intake import Intake
 from teachback.record.writer import Answer
 from teachback.server.auth import Caller, feedback_caller, secret_caller
-from teachback.server.bodies import API_LIMIT, BROWSER_LIMIT, read_json
+from teachback.server.bodies import API_LIMIT, BROWSER_LIMIT, Body, read_json
 from teachback.server.context import Context, context
 from teachback.server.idempotency import replayed
 from teachback.server.problems import json_response, problem, status_of
-from teachback.store.feedback import NewFeedback
-from teachback.store.traces import NewTrace
 
 Object = Literal["trace", "feedback"]
 #: Items in one request: as many as one shared commit takes.
@@ -44,6 +38,7 @@ class _Slot:
 
     object: Object
     index: int
+    id: str | None
     item: Item | None = None
     error: TeachbackError | None = None
 
@@ -67,33 +62,44 @@ async def post_feedback(request: Request) -> Response:
 async def post_batch(request: Request) -> Response:
     """Store traces and feedback together, and count what the client lost."""
     caller = await secret_caller(request)
-    body = strict_json.split_object(await read_json(request))
-    _check_members(body, {"traces", "feedback", "report", "sent_at"})
-    slots = await _decode_lists(request, caller, body)
-    _count_report(context(request), body.get("report"))
+    body = await read_json(request)
+    members = strict_json.split_object(body.raw)
+    _check_members(members, {"traces", "feedback", "report", "sent_at"})
+    intake = await _intake(request, caller, body, sent_at=members.get("sent_at"))
+    slots = _decode_lists(intake, members)
+    _count_report(context(request), members.get("report"))
     return await _store(context(request), slots, named=True)
 
 
-async def _post(request: Request, caller: Caller, raw: bytes, kind: Object) -> Response:
-    body = strict_json.split_object(raw)
-    if "data" in body:
-        _check_members(body, {"data", "sent_at"})
-        lists = {_LIST[kind]: body["data"], "sent_at": body.get("sent_at", b"null")}
-        return await _store(context(request), await _decode_lists(request, caller, lists))
-    slots = await _decode_items(request, caller, kind, [raw], drift_s=0.0)
-    return await _store_one(context(request), slots[0])
+async def _post(request: Request, caller: Caller, body: Body, kind: Object) -> Response:
+    members = strict_json.split_object(body.raw)
+    if "data" not in members:
+        intake = await _intake(request, caller, body, sent_at=None)
+        return await _store_one(context(request), _decode(intake, kind, 0, body.raw))
+    _check_members(members, {"data", "sent_at"})
+    intake = await _intake(request, caller, body, sent_at=members.get("sent_at"))
+    return await _store(context(request), _decode_lists(intake, {_LIST[kind]: members["data"]}))
 
 
 _LIST: dict[Object, str] = {"trace": "traces", "feedback": "feedback"}
 
 
-async def _decode_lists(request: Request, caller: Caller, body: dict[str, bytes]) -> list[_Slot]:
-    drift_s = _drift(body.get("sent_at", b"null"))
-    slots: list[_Slot] = []
-    for kind, name in _LIST.items():
-        if name in body:
-            raw = strict_json.split_list(name, body[name])
-            slots += await _decode_items(request, caller, kind, raw, drift_s=drift_s)
+async def _intake(request: Request, caller: Caller, body: Body, *, sent_at: bytes | None) -> Intake:
+    return Intake(
+        project=await context(request).project(caller.project_id),
+        token=caller.token,
+        now=datetime.now(UTC),
+        drift_s=_drift(sent_at or b"null"),
+        sanitized=body.sanitized,
+    )
+
+
+def _decode_lists(intake: Intake, members: dict[str, bytes]) -> list[_Slot]:
+    slots = [
+        _decode(intake, kind, index, raw)
+        for kind, name in _LIST.items()
+        for index, raw in enumerate(strict_json.split_list(name, members.get(name, b"[]")))
+    ]
     if len(slots) > MAX_ITEMS:
         raise Invalid(
             "body", rule=f"one request holds at most {MAX_ITEMS} records, this one {len(slots)}",
@@ -102,57 +108,24 @@ async def _decode_lists(request: Request, caller: Caller, body: dict[str, bytes]
     return slots
 
 
-async def _decode_items(
-    request: Request, caller: Caller, kind: Object, raw: list[bytes], *, drift_s: float
-) -> list[_Slot]:
-    project = await context(request).project(caller.project_id)
-    now = datetime.now(UTC)
-    make = _trace if kind == "trace" else _feedback
-    return [
-        _decode(make, kind, i, item, caller, project, now, drift_s) for i, item in enumerate(raw)
-    ]
-
-
-def _decode(
-    make: Callable[..., Item],
-    kind: Object,
-    index: int,
-    raw: bytes,
-    caller: Caller,
-    project: Project,
-    now: datetime,
-    drift_s: float,
-) -> _Slot:
+def _decode(intake: Intake, kind: Object, index: int, raw: bytes) -> _Slot:
     try:
-        return _Slot(kind, index, make(raw, caller, project, now, drift_s))
+        item = intake.trace(raw) if kind == "trace" else intake.feedback(raw)
+        return _Slot(kind, index, item.id, item)
     except TeachbackError as error:
-        return _Slot(kind, index, error=error)
+        return _Slot(kind, index, _claimed_id(raw), error=error)
 
 
-def _trace(raw: bytes, caller: Caller, project: Project, now: datetime, drift_s: float) -> NewTrace:
-    decoded = decode_trace(raw, now=now, drift_s=drift_s)
-    check_trace(decoded.record)
-    return NewTrace(project.id, decoded.record, decoded.digest)
+class _Identified(msgspec.Struct):
+    id: str | None = None
 
 
-def _feedback(
-    raw: bytes, caller: Caller, project: Project, now: datetime, drift_s: float
-) -> NewFeedback:
-    decoded = decode_feedback(raw, now=now, drift_s=drift_s)
-    feedback = _owned(decoded.record, caller)
-    check_feedback(feedback, project)
-    negative = is_negative(feedback, project)
-    return NewFeedback(project.id, feedback, natural_key(feedback), negative, decoded.digest)
-
-
-def _owned(feedback: Feedback, caller: Caller) -> Feedback:
-    """With a token: only that trace, only as its end user, whatever the body says."""
-    token = caller.token
-    if token is None:
-        return feedback
-    if feedback.trace_id != token.trace_id:
-        raise Forbidden("the feedback token is for another trace: use the one of this answer")
-    return replace(feedback, author=token.user_id or "", source="end_user")
+def _claimed_id(raw: bytes) -> str | None:
+    """The id of a record that is refused, so that its sender can tell which one it was."""
+    try:
+        return msgspec.json.decode(raw, type=_Identified).id
+    except (msgspec.MsgspecError, RecursionError):
+        return None
 
 
 async def _store(ctx: Context, slots: list[_Slot], *, named: bool = False) -> Response:
@@ -173,11 +146,11 @@ async def _store(ctx: Context, slots: list[_Slot], *, named: bool = False) -> Re
 async def _store_one(ctx: Context, slot: _Slot) -> Response:
     answer = (await _write(ctx, [slot]))[0]
     if answer == "conflict":
-        answer = Conflict(f"the {slot.object} id {ascii(_id(slot))} is taken by another record")
+        answer = Conflict(f"the {slot.object} id {ascii(slot.id)} is taken by another record")
     if isinstance(answer, TeachbackError):
         return json_response({"error": problem(answer)}, status=status_of(answer))
     status = 201 if answer == "stored" else 200
-    return json_response({"id": _id(slot), "status": answer}, status=status)
+    return json_response({"id": slot.id, "status": answer}, status=status)
 
 
 async def _write(ctx: Context, slots: list[_Slot]) -> list[Answer]:
@@ -204,16 +177,10 @@ def _count(ctx: Context, kind: Object, answer: Answer) -> None:
 
 def _result(slot: _Slot, answer: Answer, *, named: bool) -> dict[str, object]:
     result: dict[str, object] = {"object": slot.object} if named else {}
-    result |= {"index": slot.index, "id": _id(slot)}
+    result |= {"index": slot.index, "id": slot.id}
     if isinstance(answer, TeachbackError):
         return result | {"status": "rejected", "error": problem(answer)}
     return result | {"status": answer}
-
-
-def _id(slot: _Slot) -> str | None:
-    if slot.item is None:
-        return None
-    return slot.item.trace.id if isinstance(slot.item, NewTrace) else slot.item.feedback.id
 
 
 def _check_members(body: dict[str, bytes], allowed: set[str]) -> None:

@@ -23,6 +23,7 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 
 async def list_traces(
     request: Request,
+    id: str | None = None,
     session_id: str | None = None,
     user_id: str | None = None,
     environment: Environment | None = None,
