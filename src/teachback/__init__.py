@@ -13,9 +13,18 @@ if TYPE_CHECKING:
         Span,
         Trace,
         current_trace,
+        wrap_openai,
     )
 
-__all__ = ["Client", "DeliveryError", "FeedbackGroup", "Span", "Trace", "current_trace"]
+__all__ = [
+    "Client",
+    "DeliveryError",
+    "FeedbackGroup",
+    "Span",
+    "Trace",
+    "current_trace",
+    "wrap_openai",
+]
 
 
 def __getattr__(name: str) -> object:

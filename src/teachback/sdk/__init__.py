@@ -3,6 +3,15 @@
 from teachback.sdk.client import Client
 from teachback.sdk.feedback import FeedbackGroup
 from teachback.sdk.losses import DeliveryError
+from teachback.sdk.openai import wrap_openai
 from teachback.sdk.trace import Span, Trace, current_trace
 
-__all__ = ["Client", "DeliveryError", "FeedbackGroup", "Span", "Trace", "current_trace"]
+__all__ = [
+    "Client",
+    "DeliveryError",
+    "FeedbackGroup",
+    "Span",
+    "Trace",
+    "current_trace",
+    "wrap_openai",
+]

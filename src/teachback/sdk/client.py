@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 from teachback.core import tokens
 from teachback.model.feedback import Source
@@ -20,7 +21,17 @@ from teachback.sdk.losses import Losses, OnError
 from teachback.sdk.queue import Queue
 from teachback.sdk.records import encoded
 from teachback.sdk.trace import Fields, Trace
+from teachback.sdk.traced import traced
 from teachback.sdk.transport import Transport
+
+
+def _settings(**given: Any) -> settings.Settings:
+    """Return the settings; with arguments that make none, those of a client that is off."""
+    try:
+        return settings.load(**given)
+    except Exception as error:
+        say_failure("Client", error)
+        return settings.OFF
 
 
 def _unsent_trace(_: Client) -> Trace:
@@ -41,6 +52,10 @@ def _no_token(_: Client) -> str:
 
 def _false(_: Client) -> bool:
     return False
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Client:
@@ -66,7 +81,7 @@ class Client:
 
         `on_error` is called from the background thread with a `DeliveryError` for each loss.
         """
-        self.settings = settings.load(
+        self.settings = _settings(
             url=url,
             key=key,
             environment=environment,
@@ -109,6 +124,13 @@ class Client:
         trace.environment, trace.role, trace.surface = environment, role, surface
         trace.locale, trace.tags, trace.metadata = locale, tags, metadata
         return trace
+
+    def traced(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Decorate a function: each call is a trace, or a span of the trace it runs in.
+
+        The query is the argument named `query`, else the first; the output is what is returned.
+        """
+        return traced(self.trace, function)
 
     @guarded(_unsent_feedback)
     def feedback(

@@ -50,6 +50,19 @@ class Settings:
         return bool(self.url and self.key)
 
 
+#: A client that sends nothing.
+OFF = Settings(
+    url="",
+    key="",
+    environment="prod",
+    release=None,
+    capture_content=False,
+    spool_dir=None,
+    max_spool_bytes=0,
+    flush_timeout_s=0.0,
+)
+
+
 def load(
     *,
     url: str | None = None,
@@ -73,8 +86,8 @@ def load(
         release=release or _variable("RELEASE") or None,
         capture_content=_flag("CAPTURE_CONTENT") if capture_content is None else capture_content,
         spool_dir=_spool_dir(spool_dir),
-        max_spool_bytes=max_spool_bytes,
-        flush_timeout_s=flush_timeout_s,
+        max_spool_bytes=int(max_spool_bytes),
+        flush_timeout_s=float(flush_timeout_s),
     )
 
 

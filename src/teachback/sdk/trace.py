@@ -70,29 +70,46 @@ class Trace:
         self._send = send
         self._started = time.perf_counter()
         self._ended = False
+        #: What `fill` set last, to tell it from what the application set.
+        self._filled: Fields = {}
+        self._open_streams = 0
         self._token: Token[Trace | None] | None = None
 
     @quiet
     def system_prompt(self, content: object, *, name: str = "", version: str = "") -> None:
         """Add the system prompt the model was given, with the name and version it is kept under."""
-        self._add("system_prompt", content, name, version)
+        self.add("system_prompt", content, name=name, version=version)
 
     @quiet
     def document(
         self, content: object, *, name: str = "", version: str = "", score: float | None = None
     ) -> None:
         """Add a retrieved document; `score` is its rank in the retrieval."""
-        self._add("document", content, name, version, score)
+        self.add("document", content, name=name, version=version, score=score)
 
     @quiet
     def tool(self, content: object, *, name: str = "", version: str = "") -> None:
         """Add the definition of a tool the model may use."""
-        self._add("tool", content, name, version)
+        self.add("tool", content, name=name, version=version)
 
     @quiet
     def message(self, content: object, *, role: str) -> None:
         """Add an earlier message of the conversation, by the role that said it."""
-        self._add("message", content, role, "")
+        self.add("message", content, name=role)
+
+    def add(
+        self,
+        kind: ContextKind,
+        content: object,
+        *,
+        name: str = "",
+        version: str = "",
+        score: object = None,
+    ) -> None:
+        """Add one layer of what the model was given, in the order given."""
+        self.context.append(
+            {"kind": kind, "content": content, "name": name, "version": version, "score": score}
+        )
 
     def span(
         self,
@@ -112,18 +129,43 @@ class Trace:
 
     @quiet
     def end(self) -> None:
-        """Send the trace: it is in the spool when this returns. Later calls do nothing."""
+        """Send the trace: it is in the spool when this returns. Later calls do nothing.
+
+        While a stream of a wrapped model client is still being read, it is sent when that ends.
+        """
         if self._ended:
             return
         self._ended = True
+        if self._open_streams == 0:
+            self._finish()
+
+    def fill(self, **values: object) -> None:
+        """Set attributes from a model's answer, never over what the application has set itself.
+
+        Counts of tokens add up over the calls of one trace; of other values the last one stays.
+        """
+        for name, value in values.items():
+            current, filled = getattr(self, name), self._filled.get(name)
+            if value is None or not (_says_nothing(current) or current is filled):
+                continue
+            adds_up = isinstance(value, int) and isinstance(filled, int)
+            self._filled[name] = value + filled if adds_up else value  # type: ignore[operator]
+            setattr(self, name, self._filled[name])
+
+    def open_stream(self) -> None:
+        """Keep the trace from being sent until `close_stream`."""
+        self._open_streams += 1
+
+    def close_stream(self) -> None:
+        """End what `open_stream` began; sends the trace when it was waiting for that."""
+        self._open_streams -= 1
+        if self._ended and self._open_streams == 0:
+            self._finish()
+
+    def _finish(self) -> None:
         if self.latency_ms is None:
             self.latency_ms = _milliseconds_since(self._started)
         self._send(self)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the trace was sent."""
-        return self._ended
 
     def __enter__(self) -> Self:
         self._token = _current_trace.set(self)
@@ -136,18 +178,6 @@ class Trace:
         if error is not None and self.error is None:
             self.error = error
         self.end()
-
-    def _add(
-        self,
-        kind: ContextKind,
-        content: object,
-        name: str,
-        version: str,
-        score: object = None,
-    ) -> None:
-        self.context.append(
-            {"kind": kind, "content": content, "name": name, "version": version, "score": score}
-        )
 
 
 class Span:
@@ -195,6 +225,10 @@ class Span:
         if error is not None and self.error is None:
             self.error = error
         self.end()
+
+
+def _says_nothing(value: object) -> bool:
+    return value is None or (isinstance(value, str | list | tuple) and not value)
 
 
 def _milliseconds_since(started: float) -> float:

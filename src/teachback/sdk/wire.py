@@ -10,6 +10,8 @@ from teachback.sdk.trace import Fields, Span, Trace
 
 #: `query` is required; this stands for one that was left out on purpose.
 NOT_CAPTURED = "[not captured]"
+#: Stands for each character of a quotation, whose length the server checks.
+HIDDEN_CHARACTER = "█"
 #: Names, roles, versions, tags.
 MAX_WORD_CHARS = 256
 MAX_TAGS = 64
@@ -42,7 +44,8 @@ def feedback_fields(said: Fields, settings: Settings) -> Fields:
         name: value if name in _EXACT else render.as_json(value) for name, value in said.items()
     }
     if not settings.capture_content and isinstance(selector := fields.get("selector"), dict):
-        fields["selector"] = {**selector, "exact": "", "prefix": "", "suffix": ""}
+        hidden = HIDDEN_CHARACTER * len(str(selector.get("exact") or ""))
+        fields["selector"] = {**selector, "exact": hidden, "prefix": "", "suffix": ""}
     return fields
 
 
