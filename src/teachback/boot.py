@@ -91,7 +91,7 @@ def migrate(settings: Settings, say: Say) -> list[str]:
 def serve(settings: Settings, say: Say) -> None:
     """Run API, console and worker until told to stop."""
     with engine(settings, say) as started:
-        setup = asyncio.run(_prepare(started, say))
+        setup = asyncio.run(prepare(started, say))
         _announce_first_start(setup, settings, say)
         run_http(started, setup.pepper, say)
 
@@ -108,10 +108,13 @@ def run_http(
     pepper: bytes,
     say: Say,
     *,
-    mounts: dict[str, ASGIApp] | None = None,
+    mounts: Callable[[str], dict[str, ASGIApp]] = lambda _: {},
     on_listening: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve HTTP until told to stop; `on_listening` gets the address once it answers."""
+    """Serve HTTP until told to stop; `on_listening` gets the address once it answers.
+
+    `mounts` is given the address and returns further applications by their path.
+    """
     settings = started.settings
     _configure_logs(settings)
     listener = _listen(settings)
@@ -124,7 +127,7 @@ def run_http(
         connections=settings.database_connections,
         pooler=settings.database_pooler,
         metrics_public=settings.metrics_public,
-        mounts=mounts or {},
+        mounts=mounts(url),
         background=_background(started) if settings.worker else None,
         on_stopped=started.stop,
     )
@@ -182,7 +185,7 @@ def _background(started: Engine) -> Callable[[Database], Awaitable[None]]:
 
 
 async def _work(started: Engine, say: Say) -> None:
-    await _prepare(started, say)
+    await prepare(started, say)
     db = started.database()
     await db.open()
     say("the worker runs")
@@ -220,7 +223,7 @@ async def _check(started: Engine) -> None:
         await check_server(db)
 
 
-async def _prepare(started: Engine, say: Say) -> Setup:
+async def prepare(started: Engine, say: Say) -> Setup:
     """Check the server, migrate, and set a fresh installation up."""
     await _check(started)
     for name in await asyncio.to_thread(apply_migrations, started.direct_dsn):
@@ -268,14 +271,15 @@ def _pepper_file(data_dir: Path) -> bytes:
     path = data_dir / "secret.key"
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
-        _create_private(path, secrets.token_hex(32))
+        create_private(path, secrets.token_hex(32))
     return path.read_bytes().strip()
 
 
-def _create_private(path: Path, text: str) -> None:
+def create_private(path: Path, text: str) -> None:
     """Make a file that only we can read, whole or not at all; one made meanwhile is kept."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w") as file:
         file.write(text)
     with contextlib.suppress(FileExistsError):
         os.link(draft, path)
@@ -308,9 +312,12 @@ class Admin:
 
     async def login_link(self, *, lifetime: timedelta = access.LINK_LIFETIME) -> str:
         """Return an address that signs the owner in once."""
+        return f"{self.settings.base_url}/login/{await self.login_token(lifetime=lifetime)}"
+
+    async def login_token(self, *, lifetime: timedelta) -> str:
+        """Return a token that signs the owner in once."""
         owner = self.setup.owner
-        token = await access.make_login(self.db, owner.id, kind="link", lifetime=lifetime)
-        return f"{self.settings.base_url}/login/{token}"
+        return await access.make_login(self.db, owner.id, kind="link", lifetime=lifetime)
 
 
 def _key_words(key: Key) -> dict[str, str]:
@@ -326,7 +333,7 @@ def _key_words(key: Key) -> dict[str, str]:
 async def administer(settings: Settings, task: Callable[[Admin], Awaitable[T]], say: Say) -> T:
     """Run one administrative task on the installation."""
     with engine(settings, say) as started:
-        setup = await _prepare(started, say)
+        setup = await prepare(started, say)
         async with opened(started) as db:
             return await task(Admin(db, setup, settings))
 

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from teachback import boot, doctor
@@ -17,6 +18,7 @@ from teachback.bench import suites
 from teachback.config import load
 from teachback.errors import SetupError, TeachbackError
 from teachback.model.project import KeyKind
+from teachback.showcase import Showcase
 
 app = typer.Typer(
     name="teachback",
@@ -56,10 +58,28 @@ def demo(
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option(help="Draws the assistant's flaws and its users.")] = 7,
     live: Annotated[bool, typer.Option(help="Let simulated users go on asking.")] = True,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
     """Run the product with a small assistant and simulated users; prints where to look."""
-    settings = load(port=port, data_dir=data_dir or Path(".teachback/demo"))
-    boot.demo(settings, seed=seed, live=live, say=_say)
+    settings = load(port=port, data_dir=data_dir)
+    if data_dir is None:
+        settings = load(port=port, data_dir=settings.data_dir / "demo")
+    with Progress(console=err, transient=True) as bar:
+        task = bar.add_task("starting", total=1.0)
+        Showcase(
+            settings,
+            seed=seed,
+            live=live,
+            browser=browser and err.is_terminal,
+            say=_say,
+            progress=lambda text, share: _advance(bar, task, text, share),
+        ).run()
+
+
+def _advance(bar: Progress, task: TaskID, text: str, share: float) -> None:
+    bar.update(task, description=text, completed=share)
+    if share >= 1.0:
+        bar.stop()
 
 
 @app.command()

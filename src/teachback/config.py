@@ -29,6 +29,10 @@ def default_data_dir() -> Path:
     return Path(base) / "teachback"
 
 
+#: Listening here answers on loopback too.
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+
 class Settings(BaseSettings):
     """The configuration of a server or worker process."""
 
@@ -75,7 +79,7 @@ class Settings(BaseSettings):
     @cached_property
     def base_url(self) -> str:
         """The address to show to people."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        host = "127.0.0.1" if self.host in _EVERYWHERE else self.host
         return self.public_url or f"http://{host}:{self.port}"
 
 
@@ -84,10 +88,11 @@ def load(**overrides: Any) -> Settings:
     mistakes = _unknown_names()
     values = _from_files(mistakes) | {k: v for k, v in overrides.items() if v is not None}
     try:
-        settings = Settings(**values)
+        settings: Settings | None = Settings(**values)
     except ValidationError as error:
+        settings = None
         mistakes += [_mistake(detail) for detail in error.errors()]
-    if mistakes:
+    if settings is None or mistakes:
         raise SetupError("the configuration is wrong:\n  " + "\n  ".join(mistakes))
     return settings
 

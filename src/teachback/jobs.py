@@ -35,14 +35,14 @@ def register(dsn: str, db: Database) -> App:
 
     @app.periodic(cron="* * * * *")
     @app.task(name=RETRY_STALLED, queueing_lock=RETRY_STALLED, pass_context=True)
-    async def retry_stalled(context: JobContext, timestamp: int) -> None:
+    async def retry_stalled(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 - procrastinate passes it by name
         manager = context.app.job_manager
         for job in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_S):
             await manager.retry_job(job)
 
     @app.periodic(cron="47 3 * * *")
     @app.task(name=DELETE_OLD, queueing_lock=DELETE_OLD, pass_context=True)
-    async def delete_old(context: JobContext, timestamp: int) -> None:
+    async def delete_old(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 - procrastinate passes it by name
         manager = context.app.job_manager
         await manager.delete_old_jobs(nb_hours=KEEP_FINISHED_H)
         await manager.delete_old_jobs(nb_hours=KEEP_FAILED_H, include_failed=True)
@@ -53,7 +53,7 @@ def register(dsn: str, db: Database) -> App:
 def _periodic(app: App, db: Database, name: str, cron: str, work: Work) -> None:
     @app.periodic(cron=cron)
     @app.task(name=name, queueing_lock=name)
-    async def run(timestamp: int) -> None:
+    async def run(timestamp: int) -> None:  # noqa: ARG001 - procrastinate passes it by name
         touched = await work(db)
         if touched:
             log.info("job", name=name, touched=touched)

@@ -29,9 +29,10 @@ async def run_worker(dsn: str, db: Database, *, install_signal_handlers: bool = 
                     shutdown_graceful_timeout=GRACE_S,
                     install_signal_handlers=install_signal_handlers,
                 )
-            return
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # whatever it was, work goes on when it is over
+        except Exception as error:  # noqa: BLE001 - whatever it was, work goes on when it is over
             log.warning("worker lost", error=type(error).__name__)
             await asyncio.sleep(RESTART_S)
+        else:
+            return

@@ -173,7 +173,8 @@ def decode_feedback(
 ) -> Decoded[Feedback]:
     """Decode one feedback of a sanitized body; raises Invalid."""
     wire = _decode(raw, FeedbackIn)
-    selector = wire.selector and Selector(**_values(wire.selector, _SELECTOR_FIELDS))
+    given = wire.selector
+    selector = None if given is None else Selector(**_values(given, _SELECTOR_FIELDS))
     record = Feedback(
         **_values(wire, _FEEDBACK_FIELDS),
         id=wire.id or new_id(),

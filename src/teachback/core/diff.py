@@ -28,7 +28,7 @@ def tracked_change(before: str, after: str) -> list[Change]:
     end = _common(old[start:][::-1], new[start:][::-1])
     middle = _middle(old[start : len(old) - end], new[start : len(new) - end])
     changes = [("=", "".join(old[:start])), *middle, ("=", "".join(old[len(old) - end :]))]
-    return _merge(changes)  # type: ignore[arg-type]
+    return _merge(changes)
 
 
 def apply(changes: list[Change]) -> str:

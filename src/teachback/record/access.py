@@ -96,9 +96,10 @@ def hash_password(password: str) -> str:
 def check_password(hashed: str | None, password: str) -> bool:
     """Tell whether the password is right; takes as long for an unknown member."""
     try:
-        return _HASHER.verify(hashed or _NOBODY, password[:MAX_PASSWORD]) and hashed is not None
+        _HASHER.verify(hashed or _NOBODY, password[:MAX_PASSWORD])
     except (Argon2Error, InvalidHashError):
         return False
+    return hashed is not None
 
 
 async def make_login(

@@ -50,7 +50,7 @@ async def add_to_thread(
     judgement = await get_judgement(db, project_id, feedback_id)
     feedback = judgement.feedback
     if trace_id is not None and feedback.trace_id != trace_id:
-        raise NotFound(f"no feedback has the id {ascii(feedback_id)} on this trace")
+        raise NotFound(f"no feedback has the id {feedback_id!a} on this trace")
     _check(judgement, action, comment)
     entry = ThreadEntry(
         id=entry_id or new_id(), action=action, author=author, comment=comment,

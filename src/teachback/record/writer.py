@@ -87,7 +87,7 @@ class Writer:
         items = [item for waiting in group for item in waiting.items]
         try:
             answers = await self._store(items)
-        except Exception as error:  # the lane must outlive whatever one group runs into
+        except Exception as error:  # noqa: BLE001 - the lane outlives what one group runs into
             for waiting in group:
                 _fail(waiting, error)
             return
@@ -115,7 +115,7 @@ class Writer:
                 # A unique violation: another process stored the same record a moment ago.
                 if attempt == ATTEMPTS:
                     raise _away(error) from error
-                await asyncio.sleep(PAUSE_S * 2**attempt * random.uniform(0.5, 1))
+                await asyncio.sleep(PAUSE_S * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - jitter
             else:
                 remember(items, self._known)
                 return outcomes

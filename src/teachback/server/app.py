@@ -106,7 +106,7 @@ async def _stop(task: asyncio.Future[None] | None) -> None:
             await task
 
 
-async def _on_validation_error(request: Request, error: Exception) -> Response:
+async def _on_validation_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     detail = error.errors()[0]
     # The first step of the place says where it stood: query, path or body.

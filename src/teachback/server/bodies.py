@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import zlib
-
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from teachback.capture.json import sanitize
-
 from teachback.server.problems import Refused
 
 MIB = 1024 * 1024

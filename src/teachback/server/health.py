@@ -1,4 +1,4 @@
-"""Is the process alive, and is it able to work?"""
+"""Tell whether the process is alive, and whether it is able to work."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from teachback.store.database import check_server
 
 
 async def healthz(_: Request) -> Response:
-    """The process answers; nothing else is asked."""
+    """Answer while the process lives; nothing else is asked."""
     return json_response({"status": "ok"})
 
 
 async def readyz(request: Request) -> Response:
-    """Everything a request may need is there; else 503 and the reason."""
+    """Answer 200 when everything a request may need is there, else 503 with the reason."""
     reason = await _unready(context(request))
     if reason:
         return json_response({"status": "unready", "reason": reason}, status=503)

@@ -60,7 +60,7 @@ def _add_headers(headers: MutableHeaders, *, is_open: bool) -> None:
 
 
 def _forged(scope: Scope, headers: Headers) -> bool:
-    """A state-changing request of a browser, from another site, that rides on our cookie.
+    """Recognise a state-changing request from another site that rides on our cookie.
 
     API calls carry a key in a header, which a foreign form cannot set.
     """

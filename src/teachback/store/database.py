@@ -144,7 +144,7 @@ def _server_rules(facts: Row) -> list[tuple[bool, str]]:
         (facts["standby"], "this server is a read-only standby: point DATABASE_URL at the primary"),
         (
             not facts["may_create"],
-            "the database user may not create tables: run GRANT CREATE ON SCHEMA public TO the user",
+            "the database user may not create tables: run GRANT CREATE ON SCHEMA public TO it",
         ),
         (
             not facts["vector"],

@@ -35,7 +35,7 @@ async def find_login(db: Database, token_hash: bytes) -> str | None:
         """,
         (token_hash,),
     )
-    return row and row["member_id"]
+    return None if row is None else str(row["member_id"])
 
 
 async def use_link(db: Database, token_hash: bytes) -> str | None:
@@ -47,7 +47,7 @@ async def use_link(db: Database, token_hash: bytes) -> str | None:
         """,
         (token_hash,),
     )
-    return row and row["member_id"]
+    return None if row is None else str(row["member_id"])
 
 
 async def delete_login(db: Database, token_hash: bytes) -> None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from teachback.capture.native import decode_thread_entry
-from teachback.errors import Invalid
+from teachback.errors import Invalid, NotFound
 from teachback.model.feedback import Kind, Source
 from teachback.record import judge
 from teachback.record.trail import get_judgement
@@ -62,7 +62,7 @@ async def list_feedback(
 
 
 async def get_feedback(request: Request, feedback_id: str) -> Response:
-    """The judgement in force under an id, with history, thread and tracked change."""
+    """Return the judgement in force under an id, with history, thread and tracked change."""
     caller = await feedback_caller(request)
     judgement = await get_judgement(context(request).db, caller.project_id, feedback_id)
     _check_own(caller, judgement.feedback.trace_id, judgement.feedback.author)
@@ -125,4 +125,4 @@ def _own(caller: Caller, filters: Filters) -> Filters:
 def _check_own(caller: Caller, trace_id: str | None, author: str) -> None:
     token = caller.token
     if token and (trace_id != token.trace_id or author != (token.user_id or "")):
-        raise judge.NotFound("no feedback of yours has this id")
+        raise NotFound("no feedback of yours has this id")

@@ -121,7 +121,7 @@ class _Identified(msgspec.Struct):
 
 
 def _claimed_id(raw: bytes) -> str | None:
-    """The id of a record that is refused, so that its sender can tell which one it was."""
+    """Find the id of a refused record, so that its sender can tell which one it was."""
     try:
         return msgspec.json.decode(raw, type=_Identified).id
     except (msgspec.MsgspecError, RecursionError):
@@ -146,7 +146,7 @@ async def _store(ctx: Context, slots: list[_Slot], *, named: bool = False) -> Re
 async def _store_one(ctx: Context, slot: _Slot) -> Response:
     answer = (await _write(ctx, [slot]))[0]
     if answer == "conflict":
-        answer = Conflict(f"the {slot.object} id {ascii(slot.id)} is taken by another record")
+        answer = Conflict(f"the {slot.object} id {slot.id!a} is taken by another record")
     if isinstance(answer, TeachbackError):
         return json_response({"error": problem(answer)}, status=status_of(answer))
     status = 201 if answer == "stored" else 200

@@ -51,7 +51,7 @@ class KeyBody(_Body):
 
 
 async def list_projects(request: Request) -> Response:
-    """The project of this key."""
+    """List the project of this key."""
     project = await _project(request)
     return json_response({"data": [project_view(project)], "next_cursor": None})
 
@@ -67,7 +67,7 @@ async def post_project(request: Request, body: ProjectBody) -> Response:
 
 
 async def get_project(request: Request) -> Response:
-    """The project of this key, with its reasons and metrics."""
+    """Return the project of this key, with its reasons and metrics."""
     return json_response(project_view(await _project(request)))
 
 
@@ -111,7 +111,7 @@ async def delete_key(request: Request, key_id: str) -> Response:
 
 
 async def get_widget(request: Request) -> Response:
-    """What a page's widget needs to ask for feedback."""
+    """Return what a page's widget needs to ask for feedback."""
     caller = await public_caller(request)
     project = await context(request).project(caller.project_id)
     value = {"project": project.name, "reasons": [asdict(reason) for reason in project.reasons]}

@@ -23,7 +23,7 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 
 async def list_traces(
     request: Request,
-    id: str | None = None,
+    trace_id: Annotated[str | None, Query(alias="id")] = None,
     session_id: str | None = None,
     user_id: str | None = None,
     environment: Environment | None = None,
@@ -35,16 +35,16 @@ async def list_traces(
     """Traces, newest first, without context contents and spans."""
     caller = await secret_caller(request)
     found = await traces.list_traces(
-        context(request).db, caller.project_id, session_id=session_id, user_id=user_id,
-        environment=environment, since=since, until=until, before=paging.decode(cursor),
-        limit=limit,
+        context(request).db, caller.project_id, trace_id=trace_id, session_id=session_id,
+        user_id=user_id, environment=environment, since=since, until=until,
+        before=paging.decode(cursor), limit=limit,
     )  # fmt: skip
     last = (found[-1].started_at, found[-1].id) if found else None
     return json_response(paging.page([trace_view(trace) for trace in found], limit, last))
 
 
 async def get_trace(request: Request, trace_id: str) -> Response:
-    """The whole trail: trace, context with contents, spans, and feedback with its history."""
+    """Return the whole trail: trace, context, spans, and feedback with its history."""
     caller = await secret_caller(request)
     trail = await get_trail(context(request).db, caller.project_id, trace_id)
     feedback = [judgement_view(judgement) for judgement in trail.judgements]
@@ -69,7 +69,7 @@ async def list_sessions(
 
 
 async def get_session(request: Request, session_id: str) -> Response:
-    """A session with its turns, and the feedback on them and on itself."""
+    """Return a session with its turns, and the feedback on them and on itself."""
     caller = await secret_caller(request)
     session, turns, judgements = await get_session_trail(
         context(request).db, caller.project_id, session_id

@@ -16,7 +16,7 @@ JsonObject = dict[str, Any]
 
 
 def trace_view(trace: Trace) -> JsonObject:
-    """A trace with what it holds of context and spans."""
+    """Show a trace with what it holds of context and spans."""
     value = _plain(trace)
     value["context"] = [_plain(item) for item in trace.context]
     value["spans"] = [_plain(span) for span in trace.spans]
@@ -24,7 +24,7 @@ def trace_view(trace: Trace) -> JsonObject:
 
 
 def feedback_view(feedback: Feedback) -> JsonObject:
-    """A single judgement."""
+    """Show a single judgement."""
     value = _plain(feedback)
     if feedback.selector is not None:
         value["selector"] = _plain(feedback.selector)
@@ -32,7 +32,7 @@ def feedback_view(feedback: Feedback) -> JsonObject:
 
 
 def row_view(row: Row) -> JsonObject:
-    """A judgement of a list."""
+    """Show a judgement of a list."""
     return feedback_view(from_row(row)) | {
         "negative": row["negative"],
         "matched": row["matched"],
@@ -40,7 +40,7 @@ def row_view(row: Row) -> JsonObject:
 
 
 def judgement_view(judgement: Judgement) -> JsonObject:
-    """A judgement with its history, thread and tracked change."""
+    """Show a judgement with its history, thread and tracked change."""
     value = feedback_view(judgement.feedback) | {
         "negative": judgement.negative,
         "matched": judgement.matched,
@@ -53,7 +53,7 @@ def judgement_view(judgement: Judgement) -> JsonObject:
 
 
 def session_view(session: Session) -> JsonObject:
-    """A session with its duration."""
+    """Show a session with its duration."""
     return _plain(session) | {"duration_s": session.duration_s}
 
 
@@ -72,6 +72,6 @@ def key_view(key: Key) -> JsonObject:
 
 
 def _plain(record: object) -> JsonObject:
-    """The fields that hold something; false and zero do, nothing and no items do not."""
+    """Return the fields that hold something; false and zero do, nothing and no items do not."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}  # type: ignore[arg-type]
     return {name: value for name, value in values.items() if value not in (None, ())}
