@@ -140,7 +140,7 @@ def _chances(verdict: Verdict) -> _Chances:
 def _explicit(
     rng: random.Random, voice: Voice, at: Situation, chances: _Chances
 ) -> list[Judgement]:
-    """A thumb, and what may come with it."""
+    """Give a thumb, and what may come with it."""
     if rng.random() >= chances.thumb * at.person.answers:
         return []
     given = [Judgement(kind="rating", score=float(at.verdict.is_served))]
@@ -154,7 +154,7 @@ def _explicit(
 
 
 def _alone(rng: random.Random, voice: Voice, at: Situation, chances: _Chances) -> list[Judgement]:
-    """Words, a better answer or a highlight from somebody who skips the thumb."""
+    """Give words, a better answer or a highlight without a thumb."""
     keen = at.person.answers
     if rng.random() < chances.highlight * keen and (note := _highlight(rng, voice, at)):
         return [note]
@@ -166,7 +166,7 @@ def _alone(rng: random.Random, voice: Voice, at: Situation, chances: _Chances) -
 
 
 def _shown(rng: random.Random, chances: _Chances) -> list[Judgement]:
-    """What behaviour shows: how long the answer was read, and what became of it."""
+    """Show by behaviour how long the answer was read, and what became of it."""
     shown = []
     if rng.random() < chances.dwell:
         shown.append(("dwell", round(rng.lognormvariate(2.6, 0.7), 1)))
@@ -219,7 +219,7 @@ def _submission(rng: random.Random, judgements: list[Judgement]) -> Submission:
 
 
 def _slips(rng: random.Random, given: list[list[Judgement]]) -> list[Submission]:
-    """A thumb hit by mistake was the other one first; some are taken back altogether."""
+    """Turn a thumb that was hit by mistake, or take it back altogether."""
     thumbs = [each for group in given for each in group if each.kind == "rating"]
     slips = behaviour().slips
     late = dt.timedelta(minutes=rng.uniform(1, 5))

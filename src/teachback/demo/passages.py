@@ -81,7 +81,8 @@ class Shelf:
 
     def _freshness(self, updated: dt.date | None) -> float:
         age_days = (self._newest - updated).days if updated else 0
-        return 1 - RECENCY_SHARE * (1 - 0.5 ** (age_days / HALF_LIFE_DAYS))
+        lasting: float = 0.5 ** (age_days / HALF_LIFE_DAYS)
+        return 1 - RECENCY_SHARE * (1 - lasting)
 
 
 def library_passages(library: Library) -> list[Passage]:

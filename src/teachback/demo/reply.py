@@ -35,9 +35,8 @@ class Reply:
 
     text: str
     given: tuple[Given, ...]
-    #: What worded it, and whose it is.
+    #: What worded it.
     model: str
-    provider: str | None = None
     latency_ms: float
     search_ms: float
     input_tokens: int

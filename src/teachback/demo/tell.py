@@ -70,9 +70,7 @@ def describe_reply(trace: teachback.Trace, reply: Reply) -> None:
         if layer.kind == "system_prompt":
             trace.system_prompt(layer.content, name=layer.name, version=layer.version)
         elif layer.kind == "document":
-            trace.document(
-                layer.content, name=layer.name, version=layer.version, score=layer.score
-            )
+            trace.document(layer.content, name=layer.name, version=layer.version, score=layer.score)
         elif layer.kind == "tool":
             trace.tool(layer.content, name=layer.name, version=layer.version)
         else:
@@ -80,7 +78,19 @@ def describe_reply(trace: teachback.Trace, reply: Reply) -> None:
     trace.output, trace.latency_ms = reply.text, round(reply.latency_ms, 2)
     trace.request_model = trace.response_model = reply.model
     trace.input_tokens, trace.output_tokens = reply.input_tokens, reply.output_tokens
-    trace.provider = reply.provider
+    _steps(trace, reply)
+
+
+def _steps(trace: teachback.Trace, reply: Reply) -> None:
+    """Note what was done for the answer: a search, then the wording."""
+    search = trace.span("search the help centre", kind="retrieval", input=trace.query)
+    search.output = ", ".join(g.name for g in reply.given if g.kind in ("document", "tool"))
+    search.latency_ms, search.started_at = round(reply.search_ms, 2), trace.started_at
+    search.end()
+    wording = trace.span("word the reply", kind="chat")
+    wording.latency_ms = round(reply.latency_ms - reply.search_ms, 2)
+    wording.started_at, wording.error = trace.started_at, reply.error
+    wording.end()
 
 
 def give(group: teachback.FeedbackGroup, said: Judgement, *, answer: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from teachback.demo.assistant import Assistant
@@ -96,7 +96,7 @@ class Visit:
         if stars:
             yield self._given(None, Submission(delay=dt.timedelta(), judgements=(stars,)))
 
-    def _pursue(self, question: Question) -> Iterator[Event]:
+    def _pursue(self, question: Question) -> Generator[Event, None, Move]:
         """Ask until it is answered, or patience ends; returns the last move."""
         query, misses = "", 0
         move: Move = "rephrase"
@@ -132,7 +132,7 @@ class Visit:
         self.at += dt.timedelta(seconds=self.desk.rng.lognormvariate(3.6, 0.6))
         return turn
 
-    def _react(self, turn: Turn, misses: int) -> Iterator[Event]:
+    def _react(self, turn: Turn, misses: int) -> Generator[Event, None, Move]:
         """Yield feedback on a turn; returns the move."""
         situation = Situation(
             person=self.person,

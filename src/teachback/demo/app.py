@@ -1,0 +1,244 @@
+"""The story page: a chat with the assistant beside the steps from a complaint to its proof."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx2
+import jinja2
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+import teachback
+from teachback.demo.api import Api, Json
+from teachback.demo.assistant import Assistant
+from teachback.demo.chat_model import ChatModel
+from teachback.demo.reply import Message
+from teachback.demo.story import steps, suggest
+from teachback.demo.tell import describe_reply
+from teachback.demo.world import draw
+
+HERE = Path(__file__).parent
+VISITOR_COOKIE, TRAIL_COOKIE = "demo_visitor", "demo_trail"
+#: A visitor may come back within a month, as long as feedback tokens live.
+COOKIE_AGE_S = 30 * 24 * 3600
+MAX_QUERY_CHARS = 2000
+MAX_BODY_BYTES = 16 * 1024
+#: Earlier turns that the assistant is reminded of.
+REMEMBERED_TURNS = 3
+#: How long an answer waits until its trace is stored, so that the page sees it at once.
+FLUSH_TIMEOUT_S = 3.0
+
+
+class _Question(msgspec.Struct):
+    query: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Visitor:
+    """Whoever looks at the page, by a cookie."""
+
+    id: str
+
+    @property
+    def session_id(self) -> str:
+        return f"{self.id}-chat"
+
+
+class Story:
+    """What the page's routes share."""
+
+    def __init__(
+        self,
+        api_url: str,
+        secret_key: str,
+        public_key: str,
+        *,
+        seed: int,
+        model: ChatModel | None,
+        spool_dir: Path | None,
+    ) -> None:
+        world = draw(seed)
+        self.public_key = public_key
+        self.api = Api(api_url, secret_key)
+        self.client = teachback.Client(api_url, secret_key, spool_dir=spool_dir)
+        self.suggestions = suggest(world, Assistant(world.library()))
+        self.assistant = Assistant(world.library(), model=model)
+        self._known = {each.ask: each.know for each in self.suggestions}
+
+    def traces(self, visitor: Visitor) -> list[Json]:
+        """Return what the visitor asked, oldest first."""
+        return self.api.list("/v1/traces", user_id=visitor.id, limit=100)[::-1]
+
+    def feedback(self, visitor: Visitor) -> list[Json]:
+        """Return what the visitor said, oldest first."""
+        return self.api.list("/v1/feedback", author=visitor.id, limit=200)[::-1]
+
+    def answer(self, visitor: Visitor, query: str) -> Json:
+        """Answer, and tell Teachback about it."""
+        turns = self.traces(visitor)
+        with self.client.trace(query, user_id=visitor.id, session_id=visitor.session_id) as trace:
+            trace.turn, trace.role, trace.surface = len(turns) + 1, "visitor", "story page"
+            trace.release = self.assistant.library.release
+            describe_reply(trace, self.assistant.answer(query, _history(turns)))
+        self.client.flush(timeout_s=FLUSH_TIMEOUT_S)
+        return self.message(visitor, {"id": trace.id, "query": query, "output": trace.output}, [])
+
+    def message(self, visitor: Visitor, trace: Json, feedback: list[Json]) -> Json:
+        """Return a turn as the page shows it."""
+        return {
+            "id": trace["id"],
+            "query": trace["query"],
+            "output": trace.get("output", ""),
+            "know": self._known.get(trace["query"], ""),
+            "token": self.client.feedback_token(trace["id"], user_id=visitor.id),
+            "feedback": [each for each in feedback if each.get("trace_id") == trace["id"]],
+        }
+
+
+def app(
+    api_url: str,
+    secret_key: str,
+    public_key: str,
+    *,
+    seed: int,
+    model: ChatModel | None = None,
+    spool_dir: Path | None = None,
+) -> Starlette:
+    """Return the application to mount under `/demo`.
+
+    It asks nothing of the API before its first request, so the server it is mounted in may still
+    be starting. Its pages use the console's style sheets under `/static/css`.
+    """
+    story = Story(api_url, secret_key, public_key, seed=seed, model=model, spool_dir=spool_dir)
+    made = Starlette(
+        routes=[
+            Route("/", _page),
+            Route("/state", _state),
+            Route("/chat", _chat, methods=["POST"]),
+            Route("/restart", _restart, methods=["POST"]),
+            Route("/trail/{trace_id}", _trail),
+            Mount("/static", StaticFiles(directory=HERE / "static")),
+        ]
+    )
+    made.state.story = story
+    made.state.template = _template()
+    return made
+
+
+def _page(request: Request) -> Response:
+    story = _story(request)
+    page = request.app.state.template.render(
+        root=request.scope.get("root_path", ""),
+        public_key=story.public_key,
+        suggestions=[asdict(each) for each in story.suggestions],
+        model=story.assistant.model.name if story.assistant.model else "",
+        theme=request.cookies.get("teachback_theme", "system"),
+    )
+    response = HTMLResponse(page, headers={"cache-control": "no-store"})
+    if VISITOR_COOKIE not in request.cookies:
+        _remember(response, VISITOR_COOKIE, _new_visitor())
+    return response
+
+
+def _state(request: Request) -> Response:
+    """Everything the page shows, from what the server knows."""
+    story, visitor = _story(request), _visitor(request)
+    try:
+        traces, feedback = story.traces(visitor), story.feedback(visitor)
+    except httpx2.HTTPError:
+        return _problem(503, "Teachback does not answer just now; try again in a moment.")
+    told = {each.get("trace_id") for each in feedback}
+    latest = next((trace["id"] for trace in reversed(traces) if trace["id"] in told), "")
+    return JSONResponse(
+        {
+            "messages": [story.message(visitor, trace, feedback) for trace in traces],
+            "steps": steps(
+                traces,
+                feedback,
+                seen_trail=request.cookies.get(TRAIL_COOKIE, ""),
+                trail_url=f"{request.scope.get('root_path', '')}/trail/{latest}" if latest else "",
+            ),
+        },
+        headers={"cache-control": "no-store"},
+    )
+
+
+async def _chat(request: Request) -> Response:
+    body = await request.body() if _is_small(request) else b""
+    try:
+        query = msgspec.json.decode(body, type=_Question).query.strip()
+    except msgspec.MsgspecError:
+        query = ""
+    if not 0 < len(query) <= MAX_QUERY_CHARS:
+        return _problem(400, f"A question has 1 to {MAX_QUERY_CHARS} characters.")
+    try:
+        return JSONResponse(
+            await run_in_threadpool(_story(request).answer, _visitor(request), query)
+        )
+    except httpx2.HTTPError:
+        return _problem(503, "Teachback does not answer just now; try again in a moment.")
+
+
+def _trail(request: Request) -> Response:
+    """Lead to a trail in the console, and remember that the visitor has seen it."""
+    trace_id = request.path_params["trace_id"]
+    response = RedirectResponse(f"/traces/{quote(trace_id, safe='')}", status_code=303)
+    _remember(response, TRAIL_COOKIE, trace_id)
+    return response
+
+
+def _restart(_: Request) -> Response:
+    """Begin again as somebody else."""
+    response = Response(status_code=204)
+    _remember(response, VISITOR_COOKIE, _new_visitor())
+    response.delete_cookie(TRAIL_COOKIE)
+    return response
+
+
+def _story(request: Request) -> Story:
+    story: Story = request.app.state.story
+    return story
+
+
+def _visitor(request: Request) -> Visitor:
+    return Visitor(id=request.cookies.get(VISITOR_COOKIE) or "visitor")
+
+
+def _new_visitor() -> str:
+    return f"visitor-{secrets.token_hex(8)}"
+
+
+def _remember(response: Response, name: str, value: str) -> None:
+    response.set_cookie(name, value, max_age=COOKIE_AGE_S, httponly=True, samesite="lax")
+
+
+def _history(turns: list[Json]) -> list[Message]:
+    said: list[Message] = []
+    for turn in turns[-REMEMBERED_TURNS:]:
+        said.append(Message(role="user", text=turn["query"]))
+        said.append(Message(role="assistant", text=turn.get("output") or ""))
+    return said
+
+
+def _is_small(request: Request) -> bool:
+    length = request.headers.get("content-length", "")
+    return length.isdigit() and int(length) <= MAX_BODY_BYTES
+
+
+def _problem(status: int, message: str) -> Response:
+    return JSONResponse({"error": {"message": message}}, status_code=status)
+
+
+def _template() -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(HERE / "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True)
+    return environment.get_template("story.html")

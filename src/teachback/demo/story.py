@@ -1,0 +1,106 @@
+"""The story page's steps: what the visitor has done so far, read from what Teachback knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from teachback.demo.api import Json
+from teachback.demo.assistant import Assistant
+from teachback.demo.questions import Question
+from teachback.demo.verdict import Problem, Verdict, judge
+from teachback.demo.world import World
+
+State = Literal["done", "next", "open", "later"]
+
+#: Suggestions shown; each has another thing wrong with it while there are enough.
+SUGGESTIONS = 5
+
+#: The ways to give feedback, in the order in which the page offers them.
+WAYS = {
+    "rating": "Thumb",
+    "reasons": "Reasons",
+    "comment": "Words",
+    "correction": "Better answer",
+    "annotation": "Highlight",
+    "implicit": "Copying",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Suggestion:
+    """A question whose answer will disappoint, and what the visitor may know about it."""
+
+    ask: str
+    know: str
+
+
+def suggest(world: World, assistant: Assistant) -> list[Suggestion]:
+    """Try out every question as an end user would, and return some that are not well served."""
+    missed = [
+        (question, verdict)
+        for question in sorted(world.questions, key=lambda each: -each.weight)
+        if not (verdict := _tried(world, assistant, question)).is_served
+    ]
+    seen: dict[tuple[Problem, str], Suggestion] = {}
+    for question, verdict in missed:
+        place = (verdict.problems[0], question.document or question.action)
+        seen.setdefault(place, _suggestion(question, verdict))
+    return _varied(seen)
+
+
+def steps(
+    traces: Sequence[Json], feedback: Sequence[Json], *, seen_trail: str, trail_url: str
+) -> list[Json]:
+    """Return the steps with their states; `seen_trail` is the last trace whose trail was opened."""
+    given = {str(each["kind"]) for each in feedback}
+    complained = any(kind != "implicit" for kind in given)
+    trail_seen = any(trace["id"] == seen_trail for trace in traces)
+    done = {"ask": bool(traces), "complain": complained, "trail": trail_seen and complained}
+    extras: dict[str, Json] = {
+        "complain": {"ways": [_way(kind, title, given) for kind, title in WAYS.items()]},
+        "trail": {"href": trail_url},
+    }
+    states = _states(done)
+    return [
+        {"id": name, "state": states.get(name, "later"), **extras.get(name, {})}
+        for name in (*done, *LATER)
+    ]
+
+
+#: Steps of the story that are not built yet.
+LATER = ("others", "approve", "again", "proof")
+
+
+def _states(done: Mapping[str, bool]) -> dict[str, State]:
+    first = next((name for name, is_done in done.items() if not is_done), None)
+    return {
+        name: "done" if is_done else "next" if name == first else "open"
+        for name, is_done in done.items()
+    }
+
+
+def _way(kind: str, title: str, given: set[str]) -> Json:
+    return {"kind": kind, "title": title, "done": kind in given}
+
+
+def _tried(world: World, assistant: Assistant, question: Question) -> Verdict:
+    return judge(question, assistant.answer(question.ask[0]).text, world.truths())
+
+
+def _suggestion(question: Question, verdict: Verdict) -> Suggestion:
+    known = question.say[0] if question.say else f"{question.topic} is nothing Papertally does"
+    told = known[:1].upper() + known[1:] + "."
+    if "rude" in verdict.problems:
+        told = f"You would have liked a friendly answer, such as: “{told}”"
+    return Suggestion(ask=question.ask[0], know=told)
+
+
+def _varied(seen: Mapping[tuple[Problem, str], Suggestion]) -> list[Suggestion]:
+    """Take one for each problem first, then fill up."""
+    first: dict[Any, Suggestion] = {}
+    for (problem, _), suggestion in seen.items():
+        first.setdefault(problem, suggestion)
+    rest = [each for each in seen.values() if each not in first.values()]
+    return [*first.values(), *rest][:SUGGESTIONS]
