@@ -61,7 +61,7 @@ async def _page(
     visit: Visit, *, made: NewKey | None = None, problem: str = "", status: int = 200
 ) -> Response:
     keys = await list_keys(visit.db, visit.project.id)
-    live_first = sorted(reversed(keys), key=lambda key: key.revoked_at is not None)
+    live_first = sorted(keys, key=lambda key: (key.revoked_at is not None, key.created_at))
     return page(
         visit.request, "keys.html", visit=visit, status=status,
         keys=[key_row(key) for key in live_first],

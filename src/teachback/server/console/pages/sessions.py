@@ -11,9 +11,8 @@ from teachback.record.trail import get_session_trail
 from teachback.server import paging as cursors
 from teachback.server.console.pages.paging import PAGE_SIZE, paging
 from teachback.server.console.render import page
-from teachback.server.console.views.formats import excerpt
 from teachback.server.console.views.judgements import reasons_by_label
-from teachback.server.console.views.lists import MAX_TURNS, TITLE_LENGTH, session_row, turn_views
+from teachback.server.console.views.lists import MAX_TURNS, session_row, turn_views
 from teachback.server.console.views.snippets import first_session
 from teachback.server.console.views.submissions import submissions_of
 from teachback.server.console.visit import Visit
@@ -52,12 +51,10 @@ async def show(visit: Visit) -> Response:
         visit.db, visit.project.id, visit.request.path_params["id"]
     )
     reasons = reasons_by_label(visit.project.reasons)
-    title = excerpt(traces[0].query, TITLE_LENGTH) if traces else ""
     whole = [one for one in judgements if one.feedback.trace_id is None]
     return page(
         visit.request, "session.html", visit=visit,
         session=session,
-        title=title or "An empty query",
         turns=turn_views(traces, judgements, reasons),
         hidden=max(0, session.turns - MAX_TURNS),
         whole=submissions_of(whole, {}, reasons),

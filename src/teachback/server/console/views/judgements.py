@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from teachback.model.feedback import Feedback, Kind, Source
+from teachback.model.feedback import DEFAULT_NAMES, Feedback, Kind, Source
 from teachback.model.project import Reason
 from teachback.server.console.views.formats import duration, number, percent, plural
 
@@ -160,12 +160,12 @@ def _headline(feedback: Feedback) -> str:
 def _rating(feedback: Feedback) -> str:
     if feedback.score is None:
         return "No rating"
-    if feedback.scale == "stars":
-        return f"{number(feedback.score)} of 5 stars"
+    word = feedback.name.replace("_", " ")
     if feedback.scale == "thumbs":
-        word = feedback.name.replace("_", " ")
         return word.capitalize() if feedback.score >= 0.5 else f"Not {word}"
-    return f"{number(feedback.score)} of 1"
+    judged = "" if feedback.name == DEFAULT_NAMES["rating"] else f"{word.capitalize()}: "
+    most = "5 stars" if feedback.scale == "stars" else "1"
+    return f"{judged}{number(feedback.score)} of {most}"
 
 
 def _behaviour(name: str, score: float | None) -> str:

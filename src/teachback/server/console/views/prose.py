@@ -43,9 +43,7 @@ def _open_link(
     return renderer.renderToken(tokens, index, options, env)
 
 
-def _close_link(
-    _: RendererHTML, tokens: Sequence[Token], index: int, __: OptionsDict, env: Env
-) -> str:
+def _close_link(_: RendererHTML, __: Sequence[Token], ___: int, ____: OptionsDict, env: Env) -> str:
     return "</a>" + _host_label(env[OPEN_LINKS].pop())
 
 

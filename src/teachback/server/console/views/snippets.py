@@ -13,7 +13,8 @@ client = teachback.Client(url="{url}", key="tb_sk_…")
 with client.trace(query="How do I export?") as trace:
     trace.output = "Open Settings and press Export."
 
-client.feedback(trace.id, author="user-1").thumbs_down().reasons(["outdated"])
+said = client.feedback(trace.id, author="user-1")
+said.thumbs_down().reasons(["outdated"])
 client.flush()"""
 
 
