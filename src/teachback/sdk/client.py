@@ -196,8 +196,7 @@ class Client:
         self._queue.hurry()
         self._delivery.flush(wait_s, leaving=True)
         self._closed = True
-        if self._delivery.stop():
-            self._transport.close()
+        self._delivery.stop()
         self._queue.close()
 
     def _start(self) -> None:

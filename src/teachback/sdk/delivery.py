@@ -17,6 +17,8 @@ from teachback.sdk.transport import RecordResult, Reply, Transport
 LINGER_S = 0.25
 #: Between two full batches the interpreter belongs to the application.
 BREATH_S = 0.05
+#: How long a thread that is asked to end is waited for.
+STOP_S = 0.2
 #: An idle sender looks this often for folders of dead processes.
 IDLE_S = 30.0
 
@@ -86,13 +88,12 @@ class Delivery:
                 self._flushing -= 1
             return self._drained >= wanted
 
-    def stop(self) -> bool:
-        """End the thread unless a request is under way; True when it has ended."""
+    def stop(self) -> None:
+        """End the thread; a request that is under way is left to itself."""
         self._stopping = True
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(0.2)
-        return self._thread is None or not self._thread.is_alive()
+            self._thread.join(STOP_S)
 
     def after_fork(self) -> None:
         """Forget the parent's thread; the child's own starts with its first record."""
@@ -110,6 +111,7 @@ class Delivery:
             except Exception as error:
                 say_failure("the sender", error)
                 self._rest(pause_s(5), asked=False)
+        self._transport.close()
 
     def _turn(self) -> None:
         """Send one batch, or wait for something to send."""
