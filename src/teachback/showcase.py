@@ -81,7 +81,8 @@ class Showcase:
         if not base_url:
             self._say("no OPENAI_BASE_URL: the assistant answers by retrieval and templates")
             return None
-        return ChatModel(base_url, key.get_secret_value() if key else "", self._settings.demo_model)
+        api_key = key.get_secret_value() if key else ""
+        return ChatModel(base_url, api_key=api_key, name=self._settings.demo_model)
 
     def _begin(self, url: str, keys: _Keys, link: str) -> None:
         """Fill the project and let visitors in, beside the server that has just begun."""

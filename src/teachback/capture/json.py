@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from math import nan
 from typing import NoReturn
 
 import msgspec
@@ -26,6 +27,9 @@ _ESCAPE = re.compile(
 )
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ANYTHING = msgspec.json.Decoder()
+#: From here on a double may stand for an integer that it does not equal.
+_MAX_EXACT = 2**53
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -86,7 +90,7 @@ def loads(raw: bytes, field: str = "body") -> object:
             fix="Flatten it, or send the deep part as text",
         )
     try:
-        return _DECODER.decode(raw.decode())
+        return _decode(raw)
     except _DuplicateKey as error:
         raise Invalid(
             field,
@@ -96,6 +100,36 @@ def loads(raw: bytes, field: str = "body") -> object:
         ) from error
     except (ValueError, RecursionError) as error:
         raise _malformed(field, error) from error
+
+
+def _decode(raw: bytes) -> object:
+    """Decode fast where that is provably exact, else by the exact reader, many times slower.
+
+    The fast decoder keeps the last of duplicate keys, and turns integers over 64 bits into floats.
+    With no white space between keys and colons, each key brings one `":`; when the text has no
+    more of them than the value has keys, none came twice.
+    """
+    spaced = b'" :' in raw or b'"\n' in raw or b'"\t' in raw or b'"\r' in raw
+    if not spaced:
+        value = _ANYTHING.decode(raw)
+        if raw.count(b'":') == _count_keys(value):
+            return value
+    return _EXACT.decode(raw.decode())
+
+
+def _count_keys(value: object) -> float:
+    """Count the keys in a value; not a number when it holds a float that may be a rounded one."""
+    keys = 0
+    pending = [value]
+    for item in pending:  # which grows while it is read
+        if isinstance(item, dict):
+            keys += len(item)
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+        elif isinstance(item, float) and abs(item) >= _MAX_EXACT:
+            return nan
+    return keys
 
 
 def _depth(raw: bytes) -> int:
@@ -145,6 +179,6 @@ def _reason(error: Exception) -> str:
     return str(error)[:120]
 
 
-_DECODER = json.JSONDecoder(
+_EXACT = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant
 )

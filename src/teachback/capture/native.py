@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from teachback.capture import json
 from teachback.errors import Invalid
@@ -155,17 +154,16 @@ def decode_trace(
     `now` stands in for absent times; `drift_s` is how far the sender's clock runs behind ours.
     """
     wire = _decode(raw, TraceIn)
-    record = Trace(
-        **_values(wire, _TRACE_FIELDS),
-        id=wire.id or new_id(),
-        context=tuple(ContextItem(**_values(item, _CONTEXT_FIELDS)) for item in wire.context),
-        spans=tuple(Span(**_values(item, _SPAN_FIELDS)) for item in wire.spans),
-        tags=tuple(wire.tags),
-        started_at=_time(wire.started_at, now, drift_s),
-        received_at=now,
-        sanitized=sanitized,
-    )
-    return Decoded(record, _digest(wire))
+    values = structs.asdict(wire) | {
+        "id": wire.id or new_id(),
+        "context": tuple([ContextItem(**structs.asdict(item)) for item in wire.context]),
+        "spans": tuple([Span(**structs.asdict(span)) for span in wire.spans]),
+        "tags": tuple(wire.tags),
+        "started_at": _time(wire.started_at, now, drift_s),
+        "received_at": now,
+        "sanitized": sanitized,
+    }
+    return Decoded(Trace(**values), _digest(wire))
 
 
 def decode_feedback(
@@ -174,18 +172,16 @@ def decode_feedback(
     """Decode one feedback of a sanitized body; raises Invalid."""
     wire = _decode(raw, FeedbackIn)
     given = wire.selector
-    selector = None if given is None else Selector(**_values(given, _SELECTOR_FIELDS))
-    record = Feedback(
-        **_values(wire, _FEEDBACK_FIELDS),
-        id=wire.id or new_id(),
-        name=wire.name or DEFAULT_NAMES.get(wire.kind, ""),
-        labels=tuple(wire.labels),
-        selector=selector,
-        occurred_at=_time(wire.occurred_at, now, drift_s),
-        received_at=now,
-        sanitized=sanitized,
-    )
-    return Decoded(record, _digest(wire))
+    values = structs.asdict(wire) | {
+        "id": wire.id or new_id(),
+        "name": wire.name or DEFAULT_NAMES.get(wire.kind, ""),
+        "labels": tuple(wire.labels),
+        "selector": None if given is None else Selector(**structs.asdict(given)),
+        "occurred_at": _time(wire.occurred_at, now, drift_s),
+        "received_at": now,
+        "sanitized": sanitized,
+    }
+    return Decoded(Feedback(**values), _digest(wire))
 
 
 def decode_thread_entry(raw: bytes) -> ThreadEntryIn:
@@ -193,22 +189,7 @@ def decode_thread_entry(raw: bytes) -> ThreadEntryIn:
     return _decode(raw, ThreadEntryIn)
 
 
-def _names(model: type, *computed: str) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(model) if field.name not in computed)
-
-
-_CONTEXT_FIELDS = _names(ContextItem)
-_SPAN_FIELDS = _names(Span)
-_SELECTOR_FIELDS = _names(Selector)
-_COMPUTED = ("id", "received_at", "sanitized")
-_TRACE_FIELDS = _names(Trace, *_COMPUTED, "context", "spans", "tags", "started_at")
-_FEEDBACK_FIELDS = _names(Feedback, *_COMPUTED, "name", "labels", "selector", "occurred_at")
-
 _ENCODER = msgspec.json.Encoder(order="deterministic")
-
-
-def _values(wire: Struct, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: getattr(wire, name) for name in names}
 
 
 def _decode(raw: bytes, shape: type[S]) -> S:
@@ -217,15 +198,16 @@ def _decode(raw: bytes, shape: type[S]) -> S:
         wire = msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
         raise _invalid(value, str(error)) from None
-    _check_id_bytes(wire)
+    if not raw.isascii() or b"\\u" in raw:
+        _check_id_bytes(wire)
     return wire
 
 
 def _check_id_bytes(wire: Struct) -> None:
+    """Check what Meta's max_length, which counts characters, lets through."""
     for name in _ID_FIELDS:
         value = getattr(wire, name, None)
-        # A character takes at most four bytes, so most ids need no encoding to be measured.
-        if value is not None and len(value) > MAX_ID_BYTES // 4:
+        if value is not None:
             _check_bytes(name, value)
 
 
@@ -300,6 +282,3 @@ def _lookup(value: object, path: str) -> object:
         else:
             return None
     return value if isinstance(value, str | int | float | bool) else None
-
-
-Decoder = Callable[..., Decoded[Any]]

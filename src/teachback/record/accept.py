@@ -162,7 +162,7 @@ async def _place(connection: Connection, items: list[NewFeedback]) -> None:
 
 
 async def _save_contents(connection: Connection, items: list[NewTrace], known: Known) -> None:
-    rows = {row[:2]: row for item in items for row in traces.contents_of(item)}
+    rows = {row[:2]: row for item in items for row in item.contents}
     unseen = [row for key, row in rows.items() if key not in known.contents]
     await contents.save_contents(connection, unseen)
 
@@ -170,7 +170,7 @@ async def _save_contents(connection: Connection, items: list[NewTrace], known: K
 async def _save_versions(connection: Connection, items: list[NewTrace], known: Known) -> None:
     earliest: dict[Version, datetime] = {}
     for item in items:
-        for version in versions.versions_of(item.project_id, item.trace):
+        for version in item.versions:
             at = item.trace.started_at
             if at < known.versions.get(version, _NEVER) and at < earliest.get(version, _NEVER):
                 earliest[version] = at
@@ -182,8 +182,8 @@ def remember(items: Sequence[Item], known: Known) -> None:
     known.trim()
     for item in items:
         if isinstance(item, NewTrace):
-            known.contents.update(row[:2] for row in traces.contents_of(item))
-            for version in versions.versions_of(item.project_id, item.trace):
+            known.contents.update(row[:2] for row in item.contents)
+            for version in item.versions:
                 at = item.trace.started_at
                 known.versions[version] = min(at, known.versions.get(version, _NEVER))
 

@@ -35,7 +35,7 @@ class Intake:
         sanitized = self.sanitized and holds_replacement(raw)
         decoded = decode_trace(raw, now=self.now, drift_s=self.drift_s, sanitized=sanitized)
         check_trace(decoded.record)
-        return NewTrace(self.project.id, decoded.record, decoded.digest)
+        return NewTrace.of(self.project.id, decoded.record, decoded.digest)
 
     def feedback(self, raw: bytes) -> NewFeedback:
         """Decode and check a feedback; raises Invalid, or Forbidden with a foreign token."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import uuid
 
+import msgspec
+
 from teachback.errors import Invalid
 from teachback.model.feedback import IMPLICIT_NAMES, SCALES, Feedback
 from teachback.model.project import Project
@@ -52,9 +54,8 @@ def natural_key(feedback: Feedback) -> uuid.UUID:
         feedback.target_type, feedback.trace_id, feedback.span_id, feedback.session_id,
         feedback.kind, feedback.name, feedback.author, feedback.identifier,
     )  # fmt: skip
-    # Lengths in front, so that ("ab", "c") and ("a", "bc") differ.
-    text = "".join(f"{len(part or '')}:{part or ''}" for part in parts)
-    return uuid.UUID(bytes=hashlib.blake2b(text.encode(), digest_size=16).digest())
+    # As JSON, so that ("ab", "c") and ("a", "bc") differ.
+    return uuid.UUID(bytes=hashlib.blake2b(msgspec.json.encode(parts), digest_size=16).digest())
 
 
 def _check_target(feedback: Feedback) -> None:

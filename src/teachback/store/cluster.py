@@ -42,12 +42,12 @@ jit = off
 max_wal_size = 1GB
 min_wal_size = 64MB
 checkpoint_timeout = 15min
-wal_compression = pglz
 
 # pg_basebackup works; nothing else replicates.
 wal_level = replica
 max_wal_senders = 4
 max_replication_slots = 2
+max_logical_replication_workers = 0
 
 # What people typed never reaches the log: errors and warnings quote it, so only the client,
 # whose statement it was, is told; the server's own messages (log, fatal, panic) remain.
@@ -58,6 +58,7 @@ log_parameter_max_length = 0
 log_parameter_max_length_on_error = 0
 log_statement = none
 log_checkpoints = off
+log_startup_progress_interval = 2s
 log_autovacuum_min_duration = -1
 log_line_prefix = '%m [%p] '
 log_timezone = 'UTC'

@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
+import msgspec
 from psycopg import sql
 
 from teachback.store.database import Connection
+
+
+def as_array(words: Sequence[str]) -> str | None:
+    """Write a text array as PostgreSQL reads it; None when it is empty.
+
+    Far cheaper than psycopg's general dumper, which looks at every element's type.
+    """
+    if not words:
+        return None
+    quoted = [word.replace("\\", "\\\\").replace('"', '\\"') for word in words]
+    return '{"' + '","'.join(quoted) + '"}'
+
+
+def as_json(value: object) -> str | None:
+    """Write JSON for a jsonb column; None stays null."""
+    return None if value is None else msgspec.json.encode(value).decode()
+
+
+def as_time(at: datetime | None) -> str | None:
+    """Write a time as PostgreSQL reads it; cheaper than psycopg's dumper."""
+    return None if at is None else at.isoformat()
 
 
 def copy_statement(table: str, columns: Sequence[str]) -> sql.Composed:

@@ -33,6 +33,8 @@ _OURS = {*_LOCKS, "postgres", "postgres.new", "postgres.log", "postgres.log.1", 
 _POLL_S = 0.05
 #: How long nothing is said, and then between two messages, in seconds.
 _PATIENCE_S = 2.0
+#: How long the last user waits for the end: containers are killed with their first process.
+_STOP_S = 60.0
 #: How often a process looks whether the keeper is still there, in seconds.
 _WATCH_S = 1.0
 
@@ -57,11 +59,16 @@ class EmbeddedServer:
         self.stop()
 
     def stop(self) -> None:
-        """Release our use of the server; the last release stops it. Harmless when repeated."""
+        """Release our use of the server; the last release stops it and waits for its end.
+
+        Harmless when repeated. The kernel releases it, too, however the process ends.
+        """
         self._stopped.set()
         if self._watch.is_alive():
             self._watch.join()
-        self._let_go()
+        if self._clients is not None:
+            self._let_go()
+            _wait_stopped(self._home)
 
     def run(self, command: list[str], say: Progress) -> None:
         """Start a keeper if there is none, and wait until the server takes connections.
@@ -71,7 +78,7 @@ class EmbeddedServer:
         self._command = command
         launch_keeper(self._home, command)
         for _ in _patiently(say, lambda: f"PostgreSQL starts: {_last_words(self._home)}"):
-            if accepts(self.dsn):
+            if keeper.READY in keeper.pid_lines(str(self._home))[7] and accepts(self.dsn):
                 break
             if launch_keeper(self._home, command, unless=keeper.GAVE_UP) is None:
                 raise SetupError(
@@ -137,6 +144,30 @@ def launch_keeper(home: Path, command: list[str], *, unless: str = "") -> bool |
         return True
     finally:
         os.close(lock)
+
+
+def _wait_stopped(home: Path) -> None:
+    """Wait until the keeper has stopped the server, or others turn out to use it."""
+    deadline = time.monotonic() + _STOP_S
+    with contextlib.suppress(OSError):  # the directory is gone, and its server with it
+        while _stops(home) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+
+
+def _stops(home: Path) -> bool:
+    """Say whether nobody uses the server and its keeper has not left yet."""
+    clients = os.open(home / "clients.lock", os.O_RDWR | os.O_NOFOLLOW)
+    kept = os.open(home / "keeper.lock", os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        if keeper.held(clients):
+            return not keeper.held(kept)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(clients, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+        return True
+    finally:
+        os.close(kept)
+        os.close(clients)
 
 
 def _spawn(home: Path, command: list[str], lock: int) -> None:

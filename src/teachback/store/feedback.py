@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from teachback.errors import NotFound
 from teachback.model.feedback import Feedback, Kind, Selector, Source
-from teachback.store.copy import copy_rows, copy_statement
+from teachback.store.copy import as_array, as_json, as_time, copy_rows, copy_statement
 from teachback.store.database import Connection, Database, Row
 
 _PLAIN = (
     "id", "trace_id", "span_id", "session_id", "submission_id", "kind", "name", "source",
     "author", "identifier", "confidence", "score", "scale", "label", "comment", "correction",
-    "withdrawn", "occurred_at", "received_at", "sanitized",
+    "withdrawn", "sanitized",
 )  # fmt: skip
+_TIMES = ("occurred_at", "received_at")
+_plain_values = attrgetter(*_PLAIN)
 _COLUMNS = (
     "project_id", "natural_key", "negative", "matched", "digest", "labels", "selector",
-    "metadata", *_PLAIN,
+    "metadata", *_TIMES, *_PLAIN,
 )  # fmt: skip
 _COPY = copy_statement("feedback", _COLUMNS)
 _COPY_HISTORY = copy_statement("feedback_history", _COLUMNS)
@@ -150,7 +152,7 @@ async def get_feedback(db: Database, project_id: str, feedback_id: str) -> Row:
         {"project": project_id, "id": feedback_id},
     )
     if row is None:
-        raise NotFound(f"no feedback has the id {ascii(feedback_id)} in this project")
+        raise NotFound(f"no feedback has the id {feedback_id!a} in this project")
     return row
 
 
@@ -256,7 +258,7 @@ async def list_feedback(
 
 def from_row(row: Row) -> Feedback:
     """Make a feedback of its row."""
-    values: dict[str, Any] = {name: row[name] for name in _PLAIN}
+    values: dict[str, Any] = {name: row[name] for name in (*_PLAIN, *_TIMES)}
     selector = row["selector"] and Selector(**row["selector"])
     return Feedback(
         **values, labels=tuple(row["labels"] or ()), selector=selector, metadata=row["metadata"]
@@ -271,15 +273,10 @@ def _row(new: NewFeedback) -> tuple[object, ...]:
         new.negative,
         new.matched,
         new.digest,
-        list(feedback.labels) or None,
-        _selector_value(feedback.selector),
-        None if feedback.metadata is None else json.dumps(feedback.metadata),
-        *[getattr(feedback, name) for name in _PLAIN],
+        as_array(feedback.labels),
+        as_json(feedback.selector),
+        as_json(feedback.metadata),
+        as_time(feedback.occurred_at),
+        as_time(feedback.received_at),
+        *_plain_values(feedback),
     )
-
-
-def _selector_value(selector: Selector | None) -> str | None:
-    if selector is None:
-        return None
-    names = ("exact", "prefix", "suffix", "start", "end", "part", "index")
-    return json.dumps({name: getattr(selector, name) for name in names})

@@ -30,6 +30,8 @@ STOP_S = 300.0
 STRANGER_S = 10.0
 LOG_BYTES = 8 * 1024 * 1024
 GAVE_UP = "gave up"
+#: How postmaster.pid says that connections are taken.
+READY = "ready"
 
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)
 _LEFTOVERS = ("postgres/postmaster.pid", "run/.s.PGSQL.5432.lock", "run/.s.PGSQL.5432")
@@ -89,9 +91,9 @@ class Keeper:
 
     def look(self) -> None:
         """Note which process the running server is, and that it takes connections."""
-        lines = _lines(f"{self.home}/postgres/postmaster.pid")
+        lines = pid_lines(self.home)
         self.pid = int(lines[0]) if lines[0].isdigit() and _is_postgres(int(lines[0])) else 0
-        self.was_ready = self.was_ready or "ready" in lines[7]
+        self.was_ready = self.was_ready or READY in lines[7]
         if self.was_ready and time.monotonic() - self.started_at > STEADY_S:
             self.failures = 0
 
@@ -186,9 +188,10 @@ def trim(log: str, limit: int = LOG_BYTES) -> None:
         return
 
 
-def _lines(path: str) -> list[str]:
-    """Return the eight lines of a postmaster.pid; those not yet written are empty."""
+def pid_lines(home: str) -> list[str]:
+    """Return the eight lines of postmaster.pid; those not yet written are empty."""
     try:
+        path = f"{home}/postgres/postmaster.pid"
         with open(path, encoding="utf-8", errors="replace") as file:
             return (file.read().split("\n") + [""] * 8)[:8]
     except OSError:

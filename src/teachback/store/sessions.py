@@ -59,7 +59,7 @@ async def get_session(db: Database, project_id: str, session_id: str) -> Session
         "select * from session where project_id = %s and id = %s", (project_id, session_id)
     )
     if row is None:
-        raise NotFound(f"no session has the id {ascii(session_id)} in this project")
+        raise NotFound(f"no session has the id {session_id!a} in this project")
     return from_row(row)
 
 

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from teachback.errors import NotFound
 from teachback.model.trace import ContextItem, Environment, Span, Trace
 from teachback.store.contents import content_hash, find_contents, from_wire, to_wire
-from teachback.store.copy import copy_rows, copy_statement
+from teachback.store.copy import as_array, as_json, as_time, copy_rows, copy_statement
 from teachback.store.database import Connection, Database, Row
+from teachback.store.versions import Version, versions_of
 
 _PLAIN = (
-    "id", "session_id", "turn", "started_at", "received_at", "environment", "user_id", "role",
+    "id", "session_id", "turn", "environment", "user_id", "role",
     "surface", "locale", "release", "request_model", "response_model", "provider",
     "input_tokens", "output_tokens", "latency_ms", "first_token_ms", "cost_usd", "error",
     "query", "output", "sanitized",
 )  # fmt: skip
-_COPY = copy_statement("trace", ("project_id", "digest", "context", "tags", "metadata", *_PLAIN))
+_TIMES = ("started_at", "received_at")
+_plain_values = attrgetter(*_PLAIN)
+_COPY = copy_statement(
+    "trace", ("project_id", "digest", "context", "tags", "metadata", *_TIMES, *_PLAIN)
+)
 
 _SPAN_PLAIN = (
     "id", "parent_id", "name", "kind", "started_at", "latency_ms", "input", "output", "error",
 )  # fmt: skip
+_plain_span_values = attrgetter(*_SPAN_PLAIN)
 _COPY_SPANS = copy_statement(
     "span", ("project_id", "trace_id", "position", "metadata", *_SPAN_PLAIN)
 )
@@ -36,11 +42,38 @@ class NewTrace:
 
     project_id: str
     trace: Trace
+    #: Fingerprint of what was sent.
     digest: bytes
+    #: Hash of each item of the context stack.
+    hashes: tuple[bytes, ...]
+    #: What the trace ran with.
+    versions: tuple[Version, ...]
+
+    @classmethod
+    def of(cls, project_id: str, trace: Trace, digest: bytes) -> NewTrace:
+        """Work out what the store needs beside the trace."""
+        hashes = tuple(
+            [
+                from_wire(item.content_hash or "")
+                if item.content is None
+                else content_hash(item.content)
+                for item in trace.context
+            ]
+        )
+        return cls(project_id, trace, digest, hashes, versions_of(project_id, trace, hashes))
 
     @property
     def id(self) -> str:
         return self.trace.id
+
+    @property
+    def contents(self) -> list[tuple[str, bytes, str]]:
+        """(project id, hash, text) of the context's texts."""
+        return [
+            (self.project_id, digest, item.content)
+            for item, digest in zip(self.trace.context, self.hashes, strict=True)
+            if item.content is not None
+        ]
 
 
 async def existing_digests(
@@ -65,22 +98,13 @@ async def copy_traces(connection: Connection, traces: Sequence[NewTrace]) -> Non
         await copy_rows(connection, _COPY_SPANS, spans)
 
 
-def contents_of(new: NewTrace) -> list[tuple[str, bytes, str]]:
-    """Return (project id, hash, text) of the trace's context stack."""
-    return [
-        (new.project_id, content_hash(item.content), item.content)
-        for item in new.trace.context
-        if item.content is not None
-    ]
-
-
 async def get_trace(db: Database, project_id: str, trace_id: str) -> Trace:
     """Return a trace with its context and spans; raises NotFound."""
     row = await db.one(
         "select * from trace where project_id = %s and id = %s", (project_id, trace_id)
     )
     if row is None:
-        raise NotFound(f"no trace has the id {ascii(trace_id)} in this project")
+        raise NotFound(f"no trace has the id {trace_id!a} in this project")
     spans = await db.all(
         "select * from span where project_id = %s and trace_id = %s order by position",
         (project_id, trace_id),
@@ -180,30 +204,35 @@ async def find_whole_outputs(
 def from_row(row: Row) -> Trace:
     """Make a trace of its row; contents and spans are not in it."""
     context = tuple(ContextItem(**item) for item in row["context"] or [])
-    values: dict[str, Any] = {name: row[name] for name in _PLAIN}
+    values: dict[str, Any] = {name: row[name] for name in (*_PLAIN, *_TIMES)}
     return Trace(**values, context=context, tags=tuple(row["tags"] or ()), metadata=row["metadata"])
 
 
 def _trace_row(new: NewTrace) -> tuple[object, ...]:
     trace = new.trace
-    context = [_context_value(item) for item in trace.context]
+    context = [_context_value(*pair) for pair in zip(trace.context, new.hashes, strict=True)]
     return (
         new.project_id,
         new.digest,
-        json.dumps(context) if context else None,
-        list(trace.tags) or None,
-        None if trace.metadata is None else json.dumps(trace.metadata),
-        *[getattr(trace, name) for name in _PLAIN],
+        as_json(context or None),
+        as_array(trace.tags),
+        as_json(trace.metadata),
+        as_time(trace.started_at),
+        as_time(trace.received_at),
+        *_plain_values(trace),
     )
 
 
-def _context_value(item: ContextItem) -> dict[str, object]:
-    digest = item.content_hash if item.content is None else to_wire(content_hash(item.content))
-    value: dict[str, object] = {"kind": item.kind, "content_hash": digest}
+def _context_value(item: ContextItem, digest: bytes) -> dict[str, object]:
+    value: dict[str, object] = {"kind": item.kind, "content_hash": to_wire(digest)}
     # What is empty is left out: most context items have two or three of the five fields.
-    value |= {"name": item.name} if item.name else {}
-    value |= {"version": item.version} if item.version else {}
-    return value | ({"score": item.score} if item.score is not None else {})
+    if item.name:
+        value["name"] = item.name
+    if item.version:
+        value["version"] = item.version
+    if item.score is not None:
+        value["score"] = item.score
+    return value
 
 
 def _span_rows(new: NewTrace) -> list[tuple[object, ...]]:
@@ -212,8 +241,8 @@ def _span_rows(new: NewTrace) -> list[tuple[object, ...]]:
             new.project_id,
             new.trace.id,
             position,
-            None if span.metadata is None else json.dumps(span.metadata),
-            *[getattr(span, name) for name in _SPAN_PLAIN],
+            as_json(span.metadata),
+            *_plain_span_values(span),
         )
         for position, span in enumerate(new.trace.spans)
     ]

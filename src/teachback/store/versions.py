@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from teachback.model.trace import ContextItem, Trace
-from teachback.store.contents import HASH_PREFIX, content_hash
+from teachback.model.trace import Trace
 from teachback.store.database import Connection, Database, Row
 
 
@@ -20,11 +19,14 @@ class Version(NamedTuple):
     version: str
 
 
-def versions_of(project_id: str, trace: Trace) -> list[Version]:
-    """Return what this trace ran with; a text without a version is known by its hash."""
+def versions_of(project_id: str, trace: Trace, hashes: tuple[bytes, ...]) -> tuple[Version, ...]:
+    """Return what this trace ran with; a text without a version is known by its hash.
+
+    `hashes` are those of the context's items.
+    """
     found = [
-        Version(project_id, _KINDS[item.kind], item.name, item.version or _short(item))
-        for item in trace.context
+        Version(project_id, _KINDS[item.kind], item.name, item.version or digest.hex()[:12])
+        for item, digest in zip(trace.context, hashes, strict=True)
         # A document without a name has no identity, so its next text is no new version of it.
         if item.kind == "system_prompt" or (item.kind == "document" and item.name)
     ]
@@ -33,7 +35,7 @@ def versions_of(project_id: str, trace: Trace) -> list[Version]:
         found.append(Version(project_id, "model", trace.request_model or model, model))
     if trace.release:
         found.append(Version(project_id, "release", "", trace.release))
-    return found
+    return tuple(found)
 
 
 async def save_versions(connection: Connection, seen: Sequence[tuple[Version, datetime]]) -> None:
@@ -74,9 +76,3 @@ async def list_versions(
 
 
 _KINDS = {"system_prompt": "prompt", "document": "document"}
-
-
-def _short(item: ContextItem) -> str:
-    if item.content is not None:
-        return content_hash(item.content).hex()[:12]
-    return (item.content_hash or "").removeprefix(HASH_PREFIX)[:12]

@@ -56,7 +56,7 @@ async def use_link(request: Request) -> Response:
     try:
         member_id = await logins.use_link(context(request).db, hashed)
         if member_id is not None:
-            return await _signed_in(request, member_id, "")
+            return await _signed_in(request, member_id, request.query_params.get("next", ""))
     except TeachbackError as error:
         return error_page(request, error)
     problem = "It was used before, or its time has run out."
