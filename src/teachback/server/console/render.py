@@ -72,7 +72,7 @@ def error_page(request: Request, error: TeachbackError, visit: Visit | None = No
     status = status_of(error)
     answer = page(
         request, "error.html", visit=visit, status=status,
-        code=status, title=title, advice=advice, message=error.message[:1].upper() + error.message[1:],
+        code=status, title=title, advice=advice, message=formats.sentence(error.message),
     )  # fmt: skip
     if isinstance(error, Unavailable):
         answer.headers["retry-after"] = f"{error.retry_after_s:.0f}"

@@ -24,7 +24,7 @@ def milliseconds(value: float) -> str:
     """Write a duration given in milliseconds: 840 ms, 1.24 s, 2 min 5 s."""
     if value < 10:
         return f"{value:.1f} ms".replace(".0 ms", " ms")
-    if value < 1_000:
+    if value < 999.5:
         return f"{value:.0f} ms"
     if value < 60_000:
         return f"{value / 1_000:.2f} s"
@@ -86,6 +86,12 @@ def excerpt(text: str, limit: int) -> str:
     if len(line) <= limit and len(text) <= limit * 4:
         return line
     return line[: limit - 1].rstrip() + "…"
+
+
+def sentence(text: str) -> str:
+    """Begin a message with a capital and end it with a full stop."""
+    begun = text[:1].upper() + text[1:]
+    return begun if begun.endswith((".", "!", "?")) else begun + "."
 
 
 def host(address: str) -> str:
