@@ -56,8 +56,8 @@ def test_rows_are_kept_when_stopped_and_started(home: Path) -> None:
         connection.execute("CREATE TABLE written (number int)")
         connection.execute("INSERT INTO written VALUES (7)")
     server.stop()
+    assert running(home) == []
     server.stop()
-    assert eventually(lambda: not running(home))
     with start(home) as again:
         assert numbers(again) == [7]
 
