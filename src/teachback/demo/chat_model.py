@@ -20,7 +20,8 @@ class ModelError(Exception):
 class ChatModel:
     """Words an answer with a model; the documents found are put into its system message."""
 
-    def __init__(self, base_url: str, *, api_key: str = "", name: str = "gpt-4o-mini") -> None:
+    def __init__(self, base_url: str, api_key: str, name: str) -> None:
+        """Speak to the endpoint at `base_url`, which ends in `/v1`; no key is sent when empty."""
         self.name = name
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._http = httpx2.Client(base_url=base_url, headers=headers, timeout=TIMEOUT_S)

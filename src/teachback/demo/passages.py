@@ -61,7 +61,7 @@ class Shelf:
 
     def __init__(self, passages: Sequence[Passage]) -> None:
         self.passages = passages
-        self._index = Index(f"{each.about} {each.text}" for each in passages)
+        self._index = Index(map(_searched, passages))
         dates = [each.updated for each in passages if each.updated]
         self._newest = max(dates, default=dt.date.min)
 
@@ -103,6 +103,11 @@ def extra_passages(extras: Iterable[ExtraText]) -> list[Passage]:
         for extra in extras
         if "{answer}" not in extra.text
     ]
+
+
+def _searched(passage: Passage) -> str:
+    """Return what search looks at; a tool is found by its description, not by its result."""
+    return passage.about if passage.kind == "tool" else f"{passage.about} {passage.text}"
 
 
 def _sections(library: Library) -> Iterable[Passage]:

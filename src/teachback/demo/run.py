@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
+
 import teachback
 from teachback.demo.api import Api
 from teachback.demo.tell import Teller
 from teachback.demo.traffic import VISITS, Traffic
 from teachback.demo.visit import Visit
 from teachback.demo.world import draw
+from teachback.errors import Unavailable
 
 DEFAULT_SEED = 7
 #: Seconds between visitors, and how much faster than life they read and type.
@@ -44,7 +47,10 @@ def prepare(
     visits: int = VISITS,
     spool_dir: Path | None = None,
 ) -> Prepared:
-    """Replay thirty days of history into an empty project; a project in use is left as it is."""
+    """Replay thirty days of history into an empty project; a project in use is left as it is.
+
+    Raises Unavailable when the server does not answer, or takes too long to store it.
+    """
     if _has_traces(api_url, secret_key):
         on_progress("the history is there already", 1.0)
         return Prepared()
@@ -54,7 +60,8 @@ def prepare(
             _tell_all(teller, visit, until=now)
             on_progress("replaying 30 days of history", 0.9 * done / visits)
         on_progress("waiting until all of it is stored", 0.9)
-        client.flush(timeout_s=FLUSH_TIMEOUT_S)
+        if not client.flush(timeout_s=FLUSH_TIMEOUT_S):
+            raise Unavailable("the server has not stored the demo's history in time")
     on_progress("history is ready", 1.0)
     return Prepared(visits=visits, traces=teller.traces, feedback=teller.feedback)
 
@@ -130,6 +137,8 @@ def _has_traces(api_url: str, secret_key: str) -> bool:
     api = Api(api_url, secret_key)
     try:
         return bool(api.list("/v1/traces", limit=1))
+    except httpx2.HTTPError as error:
+        raise Unavailable(f"the server does not answer: {type(error).__name__}") from error
     finally:
         api.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from teachback.demo.api import Json
 from teachback.demo.assistant import Assistant
@@ -16,6 +16,9 @@ State = Literal["done", "next", "open", "later"]
 
 #: Suggestions shown; each has another thing wrong with it while there are enough.
 SUGGESTIONS = 5
+
+#: Problems by how easily a visitor sees them.
+PLAINEST: tuple[Problem, ...] = ("wrong", "rude", "laborious", "refused", "off_topic", "vague")
 
 #: The ways to give feedback, in the order in which the page offers them.
 WAYS = {
@@ -46,7 +49,7 @@ def suggest(world: World, assistant: Assistant) -> list[Suggestion]:
     seen: dict[tuple[Problem, str], Suggestion] = {}
     for question, verdict in missed:
         place = (verdict.problems[0], question.document or question.action)
-        seen.setdefault(place, _suggestion(question, verdict))
+        seen.setdefault(place, _suggestion(world, question, verdict))
     return _varied(seen)
 
 
@@ -89,18 +92,22 @@ def _tried(world: World, assistant: Assistant, question: Question) -> Verdict:
     return judge(question, assistant.answer(question.ask[0]).text, world.truths())
 
 
-def _suggestion(question: Question, verdict: Verdict) -> Suggestion:
-    known = question.say[0] if question.say else f"{question.topic} is nothing Papertally does"
-    told = known[:1].upper() + known[1:] + "."
-    if "rude" in verdict.problems:
-        told = f"You would have liked a friendly answer, such as: “{told}”"
+def _suggestion(world: World, question: Question, verdict: Verdict) -> Suggestion:
+    say = question.say[0] if question.say else f"Papertally has nothing to do with {question.topic}"
+    told = f"{say[:1].upper()}{say[1:]}."
+    if "laborious" in verdict.problems:
+        minutes = round(world.truths().actions[question.action].seconds / 60)
+        told = f"You did it all: {verdict.steps} steps, {minutes} minutes of waiting. {told}"
+    elif "rude" in verdict.problems:
+        told = f"A friendly answer would have been enough: “{told}”"
     return Suggestion(ask=question.ask[0], know=told)
 
 
 def _varied(seen: Mapping[tuple[Problem, str], Suggestion]) -> list[Suggestion]:
     """Take one for each problem first, then fill up."""
-    first: dict[Any, Suggestion] = {}
+    first: dict[Problem, Suggestion] = {}
     for (problem, _), suggestion in seen.items():
         first.setdefault(problem, suggestion)
-    rest = [each for each in seen.values() if each not in first.values()]
-    return [*first.values(), *rest][:SUGGESTIONS]
+    plainest = [first[problem] for problem in PLAINEST if problem in first]
+    rest = [each for each in seen.values() if each not in plainest]
+    return [*plainest, *rest][:SUGGESTIONS]

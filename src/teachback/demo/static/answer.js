@@ -67,7 +67,7 @@ export class Answer {
       make("div", { class: "bubble question verbatim" }, make("span", { class: "said" }, "You asked: "), query),
       this.#text,
       make("div", { class: "tools", role: "group", "aria-label": "Feedback on this answer" }, ...tools),
-      ...(know ? [make("p", { class: "know" }, icon("key"), make("span", {}, make("strong", {}, "What you know: "), know))] : []),
+      ...(know ? [make("p", { class: "know" }, make("strong", {}, "What you know: "), know)] : []),
       this.#panel,
       this.#given,
       this.#status,
