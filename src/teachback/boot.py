@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import secrets
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -188,9 +189,13 @@ async def _work(started: Engine, say: Say) -> None:
     await prepare(started, say)
     db = started.database()
     await db.open()
+    work = asyncio.create_task(run_worker(started.direct_dsn, db))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
     say("the worker runs")
     try:
-        await run_worker(started.direct_dsn, db, install_signal_handlers=True)
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
     finally:
         await db.close()
 

@@ -18,7 +18,7 @@ RESTART_S = 2.0
 GRACE_S = 20.0
 
 
-async def run_worker(dsn: str, db: Database, *, install_signal_handlers: bool = False) -> None:
+async def run_worker(dsn: str, db: Database) -> None:
     """Work until cancelled; a lost database is waited for."""
     while True:
         try:
@@ -27,12 +27,12 @@ async def run_worker(dsn: str, db: Database, *, install_signal_handlers: bool = 
                     concurrency=2,
                     fetch_job_polling_interval=POLL_S,
                     shutdown_graceful_timeout=GRACE_S,
-                    install_signal_handlers=install_signal_handlers,
+                    install_signal_handlers=False,
                 )
+            # A worker that lost its listener or heartbeat returns as if it had been asked to.
+            log.warning("worker lost", error="side task")
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it was, work goes on when it is over
+        except Exception as error:  # whatever it was, work goes on when it is over
             log.warning("worker lost", error=type(error).__name__)
-            await asyncio.sleep(RESTART_S)
-        else:
-            return
+        await asyncio.sleep(RESTART_S)
