@@ -113,12 +113,15 @@ def test_folder_with_other_files_is_not_given_away(home: Path) -> None:
 def test_programs_are_copied_when_out_of_reach(home: Path, tmp_path: Path) -> None:
     """Programs below a folder of root's are copied to where the account can run them."""
     account = account_for(home / "postgres")
-    reachable = programs_for(account).parent
+    package = programs_for(account).parent.parent
     hidden = tmp_path / "hidden"
-    hidden.symlink_to(reachable)
-    tmp_path.chmod(0o700)
+    hidden.mkdir(mode=0o700)
+    for path in package.parent.glob(f"{package.name}*"):
+        (hidden / path.name).symlink_to(path)
     home.chmod(0o755)
-    programs = programs_for(account, installed=hidden, copies=home / "engine")
+    installed = hidden / package.name / "pginstall18"
+    programs = programs_for(account, installed=installed, copies=home / "engine")
     assert programs.is_relative_to(home / "engine")
     account.run([programs / "postgres", "--version"])
-    assert tmp_path.stat().st_mode & 0o777 == 0o700
+    account.run([programs / "initdb", "--version"])
+    assert hidden.stat().st_mode & 0o777 == 0o700

@@ -117,9 +117,10 @@ def programs_for(account: Account, *, installed: Path | None = None, copies: Pat
     copy = copies / f"{MAJOR}-{version(_DISTRIBUTION)}"
     if not copy.exists():
         _copy(installed, copy)
-    if blocked := account.blocked_by(copy / "bin" / "postgres"):
+    programs = copy / _PACKAGE / installed.name / "bin"
+    if blocked := account.blocked_by(programs / "postgres"):
         raise SetupError(f"the user {account.name} may not enter {blocked}: run chmod o+x on it")
-    return copy / "bin"
+    return programs
 
 
 def _installed() -> Path:
@@ -137,7 +138,10 @@ def _copy(installed: Path, copy: Path) -> None:
         copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=copy.parent))
         for part in ("bin", "lib", "share"):
-            shutil.copytree(installed / part, fresh / part)
+            shutil.copytree(installed / part, fresh / _PACKAGE / installed.name / part)
+        # The programs find the libraries of their wheel beside its package, on Linux.
+        if (libraries := installed.parent.with_name(f"{_PACKAGE}.libs")).exists():
+            shutil.copytree(libraries, fresh / libraries.name)
         for path in (fresh, *fresh.rglob("*")):
             path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
         # Another process may have been faster: then its copy serves as well.
