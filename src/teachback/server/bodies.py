@@ -35,6 +35,12 @@ async def read_json(request: Request, *, limit: int = API_LIMIT) -> Body:
     return Body(*sanitize(body.removeprefix(b"\xef\xbb\xbf")))
 
 
+async def buffer(request: Request) -> bytes:
+    """Read the body, no further than the limit, and keep it for whoever reads it next."""
+    request._body = await _read(request, API_LIMIT)
+    return request._body
+
+
 def _check_type(content_type: str) -> None:
     kind, _, parameters = content_type.partition(";")
     charset = parameters.lower().replace('"', "").partition("charset=")[2].strip()

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from teachback.errors import Invalid
 from teachback.server.auth import public_caller
+from teachback.server.bodies import buffer
 from teachback.server.context import context
 from teachback.server.problems import Refused
 from teachback.store import idempotency
@@ -41,7 +42,7 @@ async def _replay(handler: Handler, request: Request, key: str) -> Response:
     caller = await public_caller(request)
     db = context(request).db
     digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
-    digest.update(await request.body())
+    digest.update(await buffer(request))
     earlier = await idempotency.claim(db, caller.project_id, key, digest.digest())
     if earlier is not None:
         return _answer(bytes(earlier["request_hash"]), digest.digest(), earlier)

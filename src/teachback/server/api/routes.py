@@ -5,24 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from teachback.server import health
 from teachback.server.api import feedback, ingest, projects, traces
+
+
+class _IdConvertor(StringConvertor):
+    """Whatever a client chose: slashes and line ends are part of an id."""
+
+    regex = "(?s:.+)"
+
+
+register_url_convertor("id", _IdConvertor())
 
 #: Method, path, handler, and who may call: secret key, public key, public key with a feedback
 #: token, or anybody. Longer paths stand before the ones that would swallow them.
 ROUTES: list[tuple[str, str, Any, str]] = [
     ("POST", "/v1/traces", ingest.post_traces, "secret"),
     ("GET", "/v1/traces", traces.list_traces, "secret"),
-    ("GET", "/v1/traces/{trace_id:path}", traces.get_trace, "secret"),
+    ("GET", "/v1/traces/{trace_id:id}", traces.get_trace, "secret"),
     ("POST", "/v1/batch", ingest.post_batch, "secret"),
     ("POST", "/v1/feedback", ingest.post_feedback, "token"),
     ("GET", "/v1/feedback", feedback.list_feedback, "token"),
-    ("POST", "/v1/feedback/{feedback_id:path}/withdraw", feedback.withdraw_feedback, "token"),
-    ("POST", "/v1/feedback/{feedback_id:path}/thread", feedback.post_thread, "token"),
-    ("GET", "/v1/feedback/{feedback_id:path}", feedback.get_feedback, "token"),
+    ("POST", "/v1/feedback/{feedback_id:id}/withdraw", feedback.withdraw_feedback, "token"),
+    ("POST", "/v1/feedback/{feedback_id:id}/thread", feedback.post_thread, "token"),
+    ("GET", "/v1/feedback/{feedback_id:id}", feedback.get_feedback, "token"),
     ("GET", "/v1/sessions", traces.list_sessions, "secret"),
-    ("GET", "/v1/sessions/{session_id:path}", traces.get_session, "secret"),
+    ("GET", "/v1/sessions/{session_id:id}", traces.get_session, "secret"),
     ("GET", "/v1/changes", traces.list_changes, "secret"),
     ("GET", "/v1/projects", projects.list_projects, "secret"),
     ("POST", "/v1/projects", projects.post_project, "secret"),
