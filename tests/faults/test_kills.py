@@ -6,16 +6,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Self
 
 import pytest
 
-from support.running import open_folder
 from support.wire import Answer, Wire, trace
 from teachback.bench import machine
 from teachback.bench.kills import VICTIMS, kill_runs
-from teachback.bench.product import Product, signal_process
+from teachback.bench.product import Product, scratch, signal_process
 
 
 class Writing:
@@ -55,9 +53,10 @@ class Writing:
 
 
 @pytest.mark.timeout(300)
-def test_nothing_acknowledged_is_lost_when_processes_are_killed(tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost_when_processes_are_killed() -> None:
     """Each kind of process is killed under load; every 2xx is there afterwards."""
-    runs = list(kill_runs(open_folder(tmp_path) / "data", len(VICTIMS), seed=1))
+    with scratch() as folder:
+        runs = list(kill_runs(folder / "data", len(VICTIMS), seed=1))
     assert [run.victim for run in runs] == list(VICTIMS)
     assert sum(run.acknowledged for run in runs) > 0
     assert [run.lost for run in runs] == [0] * len(runs)
@@ -65,9 +64,10 @@ def test_nothing_acknowledged_is_lost_when_processes_are_killed(tmp_path: Path) 
 
 @pytest.mark.matrix
 @pytest.mark.timeout(3_600)
-def test_nothing_acknowledged_is_lost_over_two_hundred_kills(tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost_over_two_hundred_kills() -> None:
     """The long form: 200 kills, and the data files are sound at the end."""
-    runs = list(kill_runs(open_folder(tmp_path) / "data", 200, seed=2))
+    with scratch() as folder:
+        runs = list(kill_runs(folder / "data", 200, seed=2))
     assert sum(run.lost for run in runs) == 0
     assert sum(run.failed > 0 for run in runs) > 50
 

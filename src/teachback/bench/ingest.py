@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 import time
 from pathlib import Path
 
@@ -11,12 +10,14 @@ from teachback.bench import sdk_calls
 from teachback.bench.client import client
 from teachback.bench.kills import VICTIMS, kill_runs
 from teachback.bench.load import Plan, Result
-from teachback.bench.product import Product, close, running
+from teachback.bench.product import Product, close, running, scratch
 from teachback.bench.progress import Progress
 from teachback.bench.records import batches
 from teachback.bench.report import Figure, over_runs
 
 BATCH = 100
+#: What a record is made of: a trace and one feedback on it.
+ITEMS = 2
 BATCH_CONNECTIONS = 6
 SINGLE_CONNECTIONS = 32
 
@@ -33,10 +34,7 @@ class Shape:
 
 def run(*, quick: bool, progress: Progress) -> list[Figure]:
     """Measure every figure of recording on a fresh installation."""
-    with tempfile.TemporaryDirectory(prefix="teachback-bench-") as name:
-        folder = Path(name)
-        # PostgreSQL refuses to run as root: as root, another user must be able to pass here.
-        folder.chmod(0o755)
+    with scratch() as folder:
         return [
             *starts(folder, runs=2 if quick else 5, progress=progress),
             *throughput(folder / "load", quick=quick, progress=progress),
@@ -106,7 +104,7 @@ def throughput(data_dir: Path, *, quick: bool, progress: Progress) -> list[Figur
             )
             for seed in range(runs)
         ]
-    records = sum(result.stored for result in batch + single)
+    records = sum(result.stored for result in batch + single) // ITEMS
     return [
         *_batch_figures(batch),
         *_single_figures(single),
@@ -137,8 +135,10 @@ def _load(product: Product, progress: Progress, seed: int, shape: Shape) -> Resu
 
 
 def _batch_figures(results: list[Result]) -> list[Figure]:
-    value, low, high = over_runs([result.stored / result.seconds for result in results])
-    size = sum(result.bytes_sent for result in results) / sum(result.stored for result in results)
+    value, low, high = over_runs([result.stored / ITEMS / result.seconds for result in results])
+    size = sum(result.bytes_sent for result in results) / sum(
+        result.stored // ITEMS for result in results
+    )
     return [
         Figure(
             name="ingest_batch_records_per_s", value=value, unit="/s", n=len(results), low=low,
@@ -174,13 +174,15 @@ def lost(data_dir: Path, *, count: int, progress: Progress) -> Figure:
     """Count acknowledged records that are gone after kills under load."""
     runs = []
     for number, one in enumerate(kill_runs(data_dir, count, seed=7), start=1):
-        progress(f"kill {number} of {count} ({one.victim}): {one.acknowledged:,} acknowledged")
+        progress(
+            f"kill {number} of {count} ({one.victim}): {one.acknowledged // ITEMS:,} acknowledged"
+        )
         runs.append(one)
-    acknowledged = sum(one.acknowledged for one in runs)
+    acknowledged = sum(one.acknowledged for one in runs) // ITEMS
     met = sum(one.failed > 0 for one in runs)
     slowest = max(one.recovery_s for one in runs)
     return Figure(
-        name="acknowledged_lost", value=sum(one.lost for one in runs), unit="records",
+        name="acknowledged_lost", value=sum(one.lost for one in runs), unit="items",
         n=acknowledged, target=0, better="lower", reference=131_418,
         source="NATS 2.12.1 of 930,005, Jepsen, power loss",
         note=f"SIGKILL in turn to {', '.join(VICTIMS)}: {count} kills, {met} of them cut requests "

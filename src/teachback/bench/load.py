@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections import deque
-from typing import IO
+from typing import IO, cast
 
 import httptools
 import msgspec
@@ -36,7 +36,7 @@ class Plan:
     #: Records in each request.
     size: int
     seed: int
-    #: Go on after errors until all requests were tried or this many seconds are over.
+    #: Send what failed again, until everything is acknowledged or the time is over.
     patient: bool = False
     limit_s: float = 120.0
 
@@ -46,11 +46,11 @@ class Result:
     """What came of it."""
 
     seconds: float
-    #: Records in answers 200 and 207, by what became of them.
+    #: Items in answers 200 and 207 by what became of them; a record is two, trace and feedback.
     stored: int
     duplicates: int
     rejected: int
-    #: Requests without an answer of 2xx.
+    #: Attempts that were refused or cut off.
     failed: int
     #: Sorted, of answered requests.
     latencies_ms: list[float]
@@ -75,8 +75,8 @@ class _Client(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports do not derive from asyncio's.
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -133,7 +133,7 @@ class Load:
             stored=counts.stored,
             duplicates=counts.duplicates,
             rejected=counts.rejected,
-            failed=len(numbers) - len(counts.latencies_ms),
+            failed=counts.failed,
             latencies_ms=sorted(counts.latencies_ms),
             bytes_sent=counts.bytes_sent,
             trouble=counts.trouble,
@@ -148,10 +148,11 @@ class Load:
                     client = await self._connect()
                 await self._one(client, number, counts)
             except OSError as error:
-                counts.trouble = counts.trouble or str(error)
                 client = None
+                counts.fail(str(error))
                 if not self.plan.patient:
                     return
+                waiting.appendleft(number)
                 await asyncio.sleep(RECONNECT_S)
         if client is not None and client.transport is not None:
             client.transport.close()
@@ -167,11 +168,7 @@ class Load:
         before = time.perf_counter()
         status, text = await client.send(head, body)
         if status // 100 != 2:
-            counts.trouble = counts.trouble or f"{status}: {text[:300].decode(errors='replace')}"
-            if not self.plan.patient:
-                raise ConnectionError(counts.trouble)
-            await asyncio.sleep(RECONNECT_S)
-            return
+            raise ConnectionError(f"{status}: {text[:300].decode(errors='replace')}")
         counts.latencies_ms.append((time.perf_counter() - before) * 1_000)
         counts.bytes_sent += len(body)
         counts.add(msgspec.json.decode(text, type=_Answer))
@@ -180,7 +177,7 @@ class Load:
 
 class _Counts:
     def __init__(self) -> None:
-        self.stored = self.duplicates = self.rejected = self.bytes_sent = 0
+        self.stored = self.duplicates = self.rejected = self.bytes_sent = self.failed = 0
         self.latencies_ms: list[float] = []
         self.trouble = ""
 
@@ -188,6 +185,10 @@ class _Counts:
         self.stored += answer.stored
         self.duplicates += answer.duplicates
         self.rejected += answer.rejected
+
+    def fail(self, why: str) -> None:
+        self.failed += 1
+        self.trouble = self.trouble or why
 
 
 def main(lines: IO[str], answers: IO[str]) -> None:

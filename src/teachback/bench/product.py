@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,14 +59,19 @@ class Product:
     def wait(self, path: str = "/readyz", limit_s: float = START_LIMIT_S) -> None:
         """Wait until a path answers 200; raises SetupError with the log's end when it does not."""
         deadline = time.monotonic() + limit_s
+        last = b"none"
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if self.call("GET", path)[0] == 200:
+                status, last = self.call("GET", path)
+                if status == 200:
                     return
             if self.process is not None and self.process.poll() is not None:
                 break
             time.sleep(0.02)
-        raise SetupError(f"teachback serve did not answer {path}. Its log ends:\n{self.log_tail()}")
+        raise SetupError(
+            f"teachback serve is not ready at {path}; its last answer: {last[:300].decode()}; "
+            f"its log ends:\n{self.log_tail()}"
+        )
 
     def log_tail(self, characters: int = 2_000) -> str:
         """Return the end of what the server wrote."""
@@ -154,6 +160,18 @@ class Product:
     def disk_bytes(self) -> int:
         """Return what the data directory takes, without the write-ahead log, which is recycled."""
         return machine.folder_bytes(self.data_dir, without={"pg_wal"})
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Lend a folder for data directories, removed afterwards.
+
+    As root, PostgreSQL runs as another user: others may pass here.
+    """
+    with tempfile.TemporaryDirectory(prefix="teachback-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 @contextlib.contextmanager
