@@ -14,6 +14,8 @@ from teachback.demo.words import questions_in, terms
 
 #: A question with fewer telling words than this leans on the one before it.
 SHORT_QUESTION = 2
+#: Share of the best hit's score that makes another page worth putting into the context.
+WORTH_READING = 0.5
 #: What the answers are signed with when no model is configured.
 NO_MODEL = "retrieval-and-templates"
 #: Tokens per word of English, near enough for a count without a tokenizer.
@@ -55,7 +57,8 @@ class Assistant:
     def _search(
         self, query: str, history: Sequence[Message], extras: Sequence[ExtraText]
     ) -> list[Hit]:
-        shelf = Shelf([*self._passages, *extra_passages(extras)]) if extras else self._shelf
+        given = extra_passages(extras)
+        shelf = Shelf([*self._passages, *given]) if given else self._shelf
         asked = [message.text for message in history if message.role == "user"]
         is_short = len(set(terms(query))) < SHORT_QUESTION
         earlier = asked[-1] if asked and is_short else ""
@@ -97,7 +100,8 @@ class Assistant:
         """Return the pages and actions that the best hits are taken from, each once."""
         best: dict[str, float] = {}
         for hit in hits:
-            best.setdefault(hit.passage.source, hit.score)
+            if hit.score >= WORTH_READING * hits[0].score:
+                best.setdefault(hit.passage.source, hit.score)
         sources = [self._source(name, score) for name, score in best.items()]
         found = [source for source in sources if source]
         return found[: self.library.settings.documents]

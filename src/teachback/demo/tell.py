@@ -89,7 +89,8 @@ def _steps(trace: teachback.Trace, reply: Reply) -> None:
     search.end()
     wording = trace.span("word the reply", kind="chat")
     wording.latency_ms = round(reply.latency_ms - reply.search_ms, 2)
-    wording.started_at, wording.error = trace.started_at, reply.error
+    wording.started_at = trace.started_at + dt.timedelta(milliseconds=reply.search_ms)
+    wording.error = reply.error
     wording.end()
 
 

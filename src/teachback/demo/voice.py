@@ -64,7 +64,7 @@ class Voice:
         self, person: Person, question: Question, place: int, again: str, effort: int
     ) -> str:
         phrases = _phrases(person.locale)
-        wordings = [each for each in question.asks(person.locale) if each not in again]
+        wordings = [each for each in question.asks(person.locale) if not _is_in(each, again)]
         ask = self._rng.choice(wordings or question.asks(person.locale))
         if again:
             ask = self._lead(phrases["rephrase"][person.temperament], ask, question)
@@ -144,6 +144,11 @@ def _filled(line: str, about: Mapping[str, str]) -> str:
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _is_in(wording: str, said: str) -> bool:
+    """Whether a wording was said before, whatever its dress."""
+    return wording.casefold().rstrip("?") in said.casefold()
 
 
 def _can_say(line: str, person: Person, question: Question) -> bool:

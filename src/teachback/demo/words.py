@@ -65,10 +65,10 @@ class Index:
         counts = [Counter(terms(text)) for text in texts]
         self._lengths = [sum(count.values()) for count in counts]
         self._mean = sum(self._lengths) / len(counts) if counts else 0.0
-        self._postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._postings: dict[str, dict[int, int]] = defaultdict(dict)
         for number, count in enumerate(counts):
             for term, frequency in count.items():
-                self._postings[term].append((number, frequency))
+                self._postings[term][number] = frequency
         self._spelled: dict[str, str] = {}
 
     def weights(self, query: str, *, also: str = "", share: float = 0.4) -> dict[str, float]:
@@ -84,7 +84,7 @@ class Index:
         """Return the BM25 score of every text that shares a term, by its number."""
         scores: dict[int, float] = defaultdict(float)
         for term, weight in weights.items():
-            for number, frequency in self._postings.get(term, ()):
+            for number, frequency in self._postings.get(term, {}).items():
                 length = 1 - B + B * self._lengths[number] / self._mean
                 scores[number] += weight * frequency * (K1 + 1) / (frequency + K1 * length)
         return scores
@@ -104,7 +104,7 @@ class Index:
         return self._spelled[term]
 
     def _has(self, term: str, number: int) -> bool:
-        return any(found == number for found, _ in self._postings.get(term, ()))
+        return number in self._postings.get(term, ())
 
     def _rarity(self, term: str) -> float:
         containing = len(self._postings.get(term, ()))

@@ -32,7 +32,7 @@ EDITION = 65
 class Flaw:
     """Something wrong with the application: changes to its data, in force from a day on."""
 
-    #: Folder and file name, such as `knowledge/prices`.
+    #: Folder and file name, `layer/name`.
     id: str
     title: str
     starts_day: int

@@ -60,8 +60,8 @@ export class Answer {
       this.#down,
       make("span", { class: "tools-line" }),
       this.#tool("comment", "Say more", () => this.#more(), true),
-      this.#tool("annotation", "Mark a passage", () => this.mark(), true),
-      this.#tool("copy", "Copy", () => this.#copy()),
+      this.#tool("annotation", "Mark", () => this.mark(), true),
+      this.#tool("copy", "Copy answer", () => this.#copy()),
     ];
     return [
       make("div", { class: "bubble question verbatim" }, make("span", { class: "said" }, "You asked: "), query),

@@ -126,6 +126,9 @@ byId("restart").addEventListener("click", () =>
     location.reload();
   }),
 );
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) void attempt(refresh); // back from the trail
+});
 document.addEventListener("selectionchange", offerMark);
 document.addEventListener("scroll", offerMark, true);
 markHere.addEventListener("mousedown", (event) => event.preventDefault()); // keeps the selection
