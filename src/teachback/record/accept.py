@@ -7,10 +7,9 @@ at the same moment meet at the unique index, and the later one starts over and f
 
 from __future__ import annotations
 
-import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -38,44 +37,59 @@ class Known:
     versions: dict[Version, datetime] = field(default_factory=dict)
     limit: int = 50_000
 
-    def trim(self) -> None:
-        """Keep memory bounded."""
+    def absorb(self, written: Known) -> None:
+        """Note what a committed transaction has written; memory stays bounded."""
         if len(self.contents) > self.limit:
             self.contents.clear()
         if len(self.versions) > self.limit:
             self.versions.clear()
+        self.contents |= written.contents
+        self.versions |= written.versions
 
 
-async def accept(connection: Connection, items: Sequence[Item], known: Known) -> list[Outcome]:
-    """Store the items in the connection's transaction; return an outcome each."""
+@dataclass(slots=True)
+class Accepted:
+    """What became of a transaction's items; true once it is committed."""
+
+    outcomes: list[Outcome]
+    #: Shared texts and versions that it wrote.
+    written: Known
+
+
+async def accept(connection: Connection, items: Sequence[Item], known: Known) -> Accepted:
+    """Store the items in the connection's transaction."""
     new_traces = [item for item in items if isinstance(item, NewTrace)]
     new_feedback = [item for item in items if isinstance(item, NewFeedback)]
-    outcomes = dict[int, Outcome]()
-    fresh = await _accept_traces(connection, new_traces, known, outcomes) if new_traces else []
+    outcomes: dict[int, Outcome] = {}
+    written = Known()
+    fresh = await _fresh_traces(connection, new_traces, outcomes)
+    if fresh:
+        await _save_traces(connection, fresh, known, written)
     if new_feedback:
         await _accept_feedback(connection, new_feedback, fresh, outcomes)
-    return [outcomes[id(item)] for item in items]
+    return Accepted([outcomes[id(item)] for item in items], written)
 
 
-async def _accept_traces(
-    connection: Connection, items: list[NewTrace], known: Known, outcomes: dict[int, Outcome]
+async def _fresh_traces(
+    connection: Connection, items: list[NewTrace], outcomes: dict[int, Outcome]
 ) -> list[NewTrace]:
-    keys = [(item.project_id, item.trace.id) for item in items]
-    digests = await traces.existing_digests(connection, keys)
-    fresh = [
+    keys = [(item.project_id, item.id) for item in items]
+    digests = await traces.existing_digests(connection, keys) if keys else {}
+    return [
         item
         for item, key in zip(items, keys, strict=True)
         if _judge(item, key, digests, outcomes) == "stored"
     ]
-    if fresh:
-        await _save_contents(connection, fresh, known)
-        await traces.copy_traces(connection, fresh)
-        await sessions.add_turns(connection, [(item.project_id, item.trace) for item in fresh])
-        await _save_versions(connection, fresh, known)
-        await feedback_store.match_traces(
-            connection, [(item.project_id, item.trace.id) for item in fresh]
-        )
-    return fresh
+
+
+async def _save_traces(
+    connection: Connection, items: list[NewTrace], known: Known, written: Known
+) -> None:
+    await _save_contents(connection, items, known, written)
+    await traces.copy_traces(connection, items)
+    await sessions.add_turns(connection, [(item.project_id, item.trace) for item in items])
+    await _save_versions(connection, items, known, written)
+    await feedback_store.match_traces(connection, [(item.project_id, item.id) for item in items])
 
 
 async def _accept_feedback(
@@ -84,7 +98,7 @@ async def _accept_feedback(
     fresh_traces: list[NewTrace],
     outcomes: dict[int, Outcome],
 ) -> None:
-    keys = [(item.project_id, item.feedback.id) for item in items]
+    keys = [(item.project_id, item.id) for item in items]
     digests = await feedback_store.existing_digests(connection, keys)
     fresh = [
         item
@@ -92,7 +106,8 @@ async def _accept_feedback(
         if _judge(item, key, digests, outcomes) == "stored"
     ]
     if fresh:
-        await _place(connection, await _match(connection, fresh, fresh_traces))
+        await _match(connection, fresh, fresh_traces)
+        await _place(connection, fresh)
 
 
 def _judge(
@@ -113,25 +128,17 @@ def _judge(
 
 async def _match(
     connection: Connection, items: list[NewFeedback], fresh_traces: list[NewTrace]
-) -> list[NewFeedback]:
+) -> None:
     """Mark the feedback whose target is there."""
-    here = {(new.project_id, new.trace.id) for new in fresh_traces}
-    asked = {
-        (item.project_id, item.feedback.trace_id)
-        for item in items
-        if item.feedback.trace_id is not None
-    }
-    asked_sessions = {
-        (item.project_id, item.feedback.session_id)
-        for item in items
-        if item.feedback.session_id is not None
-    }
-    if asked - here:
-        here |= set(await traces.existing_digests(connection, sorted(asked - here)))
-    if asked_sessions:
-        found = await sessions.existing_sessions(connection, sorted(asked_sessions))
-        return [replace(item, matched=_target(item) in here | found) for item in items]
-    return [replace(item, matched=_target(item) in here) for item in items]
+    here = {(new.project_id, new.id) for new in fresh_traces}
+    waiting = {_target(item) for item in items} - here
+    on_traces = sorted({_target(i) for i in items if i.feedback.trace_id is not None} & waiting)
+    on_sessions = sorted({_target(i) for i in items if i.feedback.trace_id is None} & waiting)
+    if on_traces:
+        here |= set(await traces.existing_digests(connection, on_traces))
+    found = await sessions.existing_sessions(connection, on_sessions) if on_sessions else set()
+    for item in items:
+        item.matched = _target(item) in (here if item.feedback.trace_id is not None else found)
 
 
 def _target(item: NewFeedback) -> tuple[str, str]:
@@ -140,13 +147,13 @@ def _target(item: NewFeedback) -> tuple[str, str]:
 
 async def _place(connection: Connection, items: list[NewFeedback]) -> None:
     """Put the latest judgement of each natural key in force, all others into the history."""
-    by_key: dict[tuple[str, uuid.UUID], list[NewFeedback]] = defaultdict(list)
+    by_key: dict[tuple[str, str], list[NewFeedback]] = defaultdict(list)
     for item in items:
         by_key[item.project_id, item.natural_key].append(item)
     in_force = await feedback_store.lock_current(connection, sorted(by_key))
     current: list[NewFeedback] = []
     history: list[NewFeedback] = []
-    replaced: list[tuple[str, uuid.UUID]] = []
+    replaced: list[tuple[str, str]] = []
     for key, group in by_key.items():
         group.sort(key=lambda item: item.order)
         if key in in_force and group[-1].order < in_force[key]:
@@ -161,31 +168,29 @@ async def _place(connection: Connection, items: list[NewFeedback]) -> None:
     await feedback_store.copy_history(connection, history)
 
 
-async def _save_contents(connection: Connection, items: list[NewTrace], known: Known) -> None:
-    rows = {row[:2]: row for item in items for row in item.contents}
-    unseen = [row for key, row in rows.items() if key not in known.contents]
+async def _save_contents(
+    connection: Connection, items: list[NewTrace], known: Known, written: Known
+) -> None:
+    unseen: list[tuple[str, bytes, str]] = []
+    for new in items:
+        for item, digest in zip(new.trace.context, new.hashes, strict=True):
+            key = (new.project_id, digest)
+            if item.content is None or key in known.contents or key in written.contents:
+                continue
+            written.contents.add(key)
+            unseen.append((*key, item.content))
     await contents.save_contents(connection, unseen)
 
 
-async def _save_versions(connection: Connection, items: list[NewTrace], known: Known) -> None:
-    earliest: dict[Version, datetime] = {}
-    for item in items:
-        for version in item.versions:
-            at = item.trace.started_at
-            if at < known.versions.get(version, _NEVER) and at < earliest.get(version, _NEVER):
-                earliest[version] = at
-    await versions.save_versions(connection, list(earliest.items()))
-
-
-def remember(items: Sequence[Item], known: Known) -> None:
-    """Note what a committed transaction has written."""
-    known.trim()
-    for item in items:
-        if isinstance(item, NewTrace):
-            known.contents.update(row[:2] for row in item.contents)
-            for version in item.versions:
-                at = item.trace.started_at
-                known.versions[version] = min(at, known.versions.get(version, _NEVER))
+async def _save_versions(
+    connection: Connection, items: list[NewTrace], known: Known, written: Known
+) -> None:
+    for new in items:
+        at = new.trace.started_at
+        for version in new.versions:
+            if at < min(known.versions.get(version, _NEVER), written.versions.get(version, _NEVER)):
+                written.versions[version] = at
+    await versions.save_versions(connection, list(written.versions.items()))
 
 
 _NEVER = datetime.fromisoformat("9999-12-31T00:00:00+00:00")

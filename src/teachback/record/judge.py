@@ -67,7 +67,7 @@ def _withdrawal(project_id: str, judgement: Judgement) -> NewFeedback:
     at = max(now, given.occurred_at + timedelta(microseconds=1))
     feedback = replace(given, id=new_id(), withdrawn=True, occurred_at=at, received_at=now)
     digest = blake2b(feedback.id.encode(), digest_size=12).digest()
-    return NewFeedback(project_id, feedback, judgement.natural_key, False, digest)
+    return NewFeedback(project_id, feedback, judgement.natural_key.hex, False, digest)
 
 
 def _check(judgement: Judgement, action: ThreadAction, comment: str | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 
 import msgspec
 
@@ -48,14 +47,14 @@ def is_negative(feedback: Feedback, project: Project) -> bool:
     return feedback.is_negative
 
 
-def natural_key(feedback: Feedback) -> uuid.UUID:
-    """Return the 128-bit hash of (target, kind, name, author, identifier)."""
+def natural_key(feedback: Feedback) -> str:
+    """Return the 128-bit hash of (target, kind, name, author, identifier) in hexadecimal."""
     parts = (
         feedback.target_type, feedback.trace_id, feedback.span_id, feedback.session_id,
         feedback.kind, feedback.name, feedback.author, feedback.identifier,
     )  # fmt: skip
     # As JSON, so that ("ab", "c") and ("a", "bc") differ.
-    return uuid.UUID(bytes=hashlib.blake2b(msgspec.json.encode(parts), digest_size=16).digest())
+    return hashlib.blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest()
 
 
 def _check_target(feedback: Feedback) -> None:

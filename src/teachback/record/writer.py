@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from psycopg import DataError, IntegrityError, errors
 
 from teachback.errors import Invalid, TeachbackError, Unavailable
-from teachback.record.accept import Item, Known, Outcome, accept, remember
+from teachback.record.accept import Item, Known, Outcome, accept
 from teachback.store.database import TRANSIENT, Database
 
 #: Records that may wait; beyond it the answer is "overloaded", and the client keeps its own.
@@ -87,7 +87,7 @@ class Writer:
         items = [item for waiting in group for item in waiting.items]
         try:
             answers = await self._store(items)
-        except Exception as error:  # noqa: BLE001 - the lane outlives what one group runs into
+        except Exception as error:
             for waiting in group:
                 _fail(waiting, error)
             return
@@ -110,15 +110,15 @@ class Writer:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with self._db.pool.connection() as connection, connection.transaction():
-                    outcomes = await accept(connection, items, self._known)
+                    accepted = await accept(connection, items, self._known)
             except (*TRANSIENT, errors.UniqueViolation) as error:
                 # A unique violation: another process stored the same record a moment ago.
                 if attempt == ATTEMPTS:
                     raise _away(error) from error
                 await asyncio.sleep(PAUSE_S * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - jitter
             else:
-                remember(items, self._known)
-                return outcomes
+                self._known.absorb(accepted.written)
+                return accepted.outcomes
         raise AssertionError("unreachable")
 
 

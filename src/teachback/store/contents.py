@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from teachback.store.copy import as_columns
 from teachback.store.database import Connection, Database
 
 #: In front of a hash on the wire, so that a later algorithm can be told apart.
@@ -29,7 +30,7 @@ def from_wire(text: str) -> bytes:
 async def save_contents(connection: Connection, texts: Iterable[tuple[str, bytes, str]]) -> None:
     """Keep (project id, hash, text), once each."""
     # Sorted: two transactions that add the same texts take their locks in one order.
-    rows = sorted(texts, key=lambda row: row[:2])
+    rows = [(project, f"\\x{digest.hex()}", text) for project, digest, text in sorted(texts)]
     if not rows:
         return
     await connection.execute(
@@ -38,7 +39,7 @@ async def save_contents(connection: Connection, texts: Iterable[tuple[str, bytes
         select * from unnest(%s::uuid[], %s::bytea[], %s::text[])
         on conflict do nothing
         """,
-        [list(column) for column in zip(*rows, strict=True)],
+        as_columns(rows),
     )
 
 

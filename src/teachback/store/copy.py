@@ -11,15 +11,20 @@ from psycopg import sql
 from teachback.store.database import Connection
 
 
-def as_array(words: Sequence[str]) -> str | None:
-    """Write a text array as PostgreSQL reads it; None when it is empty.
+def as_array(words: Iterable[str | None]) -> str:
+    """Write a list as PostgreSQL reads an array: far cheaper than psycopg's general dumper."""
+    return "{" + ",".join(["NULL" if word is None else _quote(word) for word in words]) + "}"
 
-    Far cheaper than psycopg's general dumper, which looks at every element's type.
-    """
-    if not words:
-        return None
-    quoted = [word.replace("\\", "\\\\").replace('"', '\\"') for word in words]
-    return '{"' + '","'.join(quoted) + '"}'
+
+def _quote(word: str) -> str:
+    if "\\" in word or '"' in word:
+        word = word.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{word}"'
+
+
+def as_columns(rows: Sequence[Sequence[str | None]]) -> list[str]:
+    """Turn rows of texts into an array for each column, for `unnest`."""
+    return [as_array(column) for column in zip(*rows, strict=True)]
 
 
 def as_json(value: object) -> str | None:

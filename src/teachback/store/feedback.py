@@ -11,7 +11,7 @@ from typing import Any
 
 from teachback.errors import NotFound
 from teachback.model.feedback import Feedback, Kind, Selector, Source
-from teachback.store.copy import as_array, as_json, as_time, copy_rows, copy_statement
+from teachback.store.copy import as_array, as_columns, as_json, as_time, copy_rows, copy_statement
 from teachback.store.database import Connection, Database, Row
 
 _PLAIN = (
@@ -29,15 +29,17 @@ _COPY = copy_statement("feedback", _COLUMNS)
 _COPY_HISTORY = copy_statement("feedback_history", _COLUMNS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewFeedback:
     """A judgement on its way into the store."""
 
     project_id: str
     feedback: Feedback
-    natural_key: uuid.UUID
+    #: 32 hexadecimal digits.
+    natural_key: str
     negative: bool
     digest: bytes
+    #: Its target is there; found out while it is stored.
     matched: bool = False
 
     @property
@@ -62,25 +64,27 @@ async def existing_digests(
         select h.project_id::text, h.id, h.digest
         from feedback_history h join wanted using (project_id, id)
         """,
-        ([key[0] for key in keys], [key[1] for key in keys]),
+        as_columns(keys),
     )
     return {(row["project_id"], row["id"]): row["digest"] for row in await cursor.fetchall()}
 
 
 async def lock_current(
-    connection: Connection, keys: Sequence[tuple[str, uuid.UUID]]
-) -> dict[tuple[str, uuid.UUID], tuple[datetime, str]]:
+    connection: Connection, keys: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[datetime, str]]:
     """Lock the judgements in force under these natural keys; return the order of each."""
     cursor = await connection.execute(
         """
-        select project_id::text, natural_key, occurred_at, id from feedback
+        select project_id::text as project_id, replace(natural_key::text, '-', '') as key,
+               occurred_at, id
+        from feedback
         where (project_id, natural_key) in (select * from unnest(%s::uuid[], %s::uuid[]))
         order by project_id, natural_key for update
         """,
-        ([key[0] for key in keys], [key[1] for key in keys]),
+        as_columns(keys),
     )
     return {
-        (row["project_id"], row["natural_key"]): (row["occurred_at"], row["id"])
+        (row["project_id"], row["key"]): (row["occurred_at"], row["id"])
         for row in await cursor.fetchall()
     }
 
@@ -97,7 +101,7 @@ async def copy_history(connection: Connection, rows: Sequence[NewFeedback]) -> N
         await copy_rows(connection, _COPY_HISTORY, map(_row, rows))
 
 
-async def retire_current(connection: Connection, keys: Sequence[tuple[str, uuid.UUID]]) -> None:
+async def retire_current(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
     """Move the judgements in force under these keys to the history."""
     if keys:
         await connection.execute(
@@ -108,7 +112,7 @@ async def retire_current(connection: Connection, keys: Sequence[tuple[str, uuid.
                 returning *
             ) insert into feedback_history select * from retired
             """,
-            ([key[0] for key in keys], [key[1] for key in keys]),
+            as_columns(keys),
         )
 
 
@@ -120,7 +124,7 @@ async def match_traces(connection: Connection, keys: Sequence[tuple[str, str]]) 
         where not matched and trace_id is not null
           and (project_id, trace_id) in (select * from unnest(%s::uuid[], %s::text[]))
         """,
-        ([key[0] for key in keys], [key[1] for key in keys]),
+        as_columns(keys),
     )
 
 
@@ -273,7 +277,7 @@ def _row(new: NewFeedback) -> tuple[object, ...]:
         new.negative,
         new.matched,
         new.digest,
-        as_array(feedback.labels),
+        as_array(feedback.labels) if feedback.labels else None,
         as_json(feedback.selector),
         as_json(feedback.metadata),
         as_time(feedback.occurred_at),

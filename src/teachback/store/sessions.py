@@ -7,6 +7,7 @@ from datetime import datetime
 
 from teachback.errors import NotFound
 from teachback.model.trace import Environment, Session, Trace
+from teachback.store.copy import as_columns
 from teachback.store.database import Connection, Database, Row
 
 
@@ -29,12 +30,17 @@ async def add_turns(connection: Connection, traces: Sequence[tuple[str, Trace]])
             ended_at = greatest(session.ended_at, excluded.ended_at),
             turns = session.turns + excluded.turns
         """,
-        (
-            [project for project, _ in turns],
-            [trace.session_id for _, trace in turns],
-            [trace.user_id for _, trace in turns],
-            [trace.environment for _, trace in turns],
-            [trace.started_at for _, trace in turns],
+        as_columns(
+            [
+                (
+                    project,
+                    trace.session_id,
+                    trace.user_id,
+                    trace.environment,
+                    trace.started_at.isoformat(),
+                )
+                for project, trace in turns
+            ]
         ),
     )
 
@@ -48,7 +54,7 @@ async def existing_sessions(
         select project_id::text, id from session
         where (project_id, id) in (select * from unnest(%s::uuid[], %s::text[]))
         """,
-        ([key[0] for key in keys], [key[1] for key in keys]),
+        as_columns(keys),
     )
     return {(row["project_id"], row["id"]) for row in await cursor.fetchall()}
 

@@ -11,7 +11,7 @@ from typing import Any
 from teachback.errors import NotFound
 from teachback.model.trace import ContextItem, Environment, Span, Trace
 from teachback.store.contents import content_hash, find_contents, from_wire, to_wire
-from teachback.store.copy import as_array, as_json, as_time, copy_rows, copy_statement
+from teachback.store.copy import as_array, as_columns, as_json, as_time, copy_rows, copy_statement
 from teachback.store.database import Connection, Database, Row
 from teachback.store.versions import Version, versions_of
 
@@ -66,15 +66,6 @@ class NewTrace:
     def id(self) -> str:
         return self.trace.id
 
-    @property
-    def contents(self) -> list[tuple[str, bytes, str]]:
-        """(project id, hash, text) of the context's texts."""
-        return [
-            (self.project_id, digest, item.content)
-            for item, digest in zip(self.trace.context, self.hashes, strict=True)
-            if item.content is not None
-        ]
-
 
 async def existing_digests(
     connection: Connection, keys: Sequence[tuple[str, str]]
@@ -85,7 +76,7 @@ async def existing_digests(
         select project_id::text, id, digest from trace
         where (project_id, id) in (select * from unnest(%s::uuid[], %s::text[]))
         """,
-        ([key[0] for key in keys], [key[1] for key in keys]),
+        as_columns(keys),
     )
     return {(row["project_id"], row["id"]): row["digest"] for row in await cursor.fetchall()}
 
@@ -215,7 +206,7 @@ def _trace_row(new: NewTrace) -> tuple[object, ...]:
         new.project_id,
         new.digest,
         as_json(context or None),
-        as_array(trace.tags),
+        as_array(trace.tags) if trace.tags else None,
         as_json(trace.metadata),
         as_time(trace.started_at),
         as_time(trace.received_at),

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from teachback.model.trace import Trace
+from teachback.store.copy import as_columns
 from teachback.store.database import Connection, Database, Row
 
 
@@ -42,7 +43,7 @@ async def save_versions(connection: Connection, seen: Sequence[tuple[Version, da
     """Keep the earliest time each version was seen."""
     if not seen:
         return
-    rows = [(*version, at) for version, at in sorted(seen)]
+    rows = [(*version, at.isoformat()) for version, at in sorted(seen)]
     await connection.execute(
         """
         insert into version (project_id, kind, name, version, first_seen_at)
@@ -51,7 +52,7 @@ async def save_versions(connection: Connection, seen: Sequence[tuple[Version, da
             set first_seen_at = excluded.first_seen_at
             where excluded.first_seen_at < version.first_seen_at
         """,
-        [list(column) for column in zip(*rows, strict=True)],
+        as_columns(rows),
     )
 
 
