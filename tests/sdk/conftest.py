@@ -28,7 +28,11 @@ def make_client(stub: Stub, tmp_path: Path) -> Iterator[MakeClient]:
     made: list[Client] = []
 
     def make(**options: Any) -> Client:
-        given = {"url": stub.url, "key": KEY, "spool_dir": tmp_path / "spool"} | options
+        given: dict[str, Any] = {
+            "url": stub.url,
+            "key": KEY,
+            "spool_dir": tmp_path / "spool",
+        } | options
         made.append(Client(**given))
         return made[-1]
 

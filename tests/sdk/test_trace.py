@@ -63,9 +63,11 @@ def test_trace_arrives_whole_when_the_block_ends(tb: Client, stub: Stub) -> None
 def test_spans_keep_their_parents_when_nested(tb: Client, stub: Stub) -> None:
     """A span opened inside another names it as its parent."""
     with tb.trace("q") as trace:
-        with trace.span("answer") as outer:
-            with trace.span("retrieve", kind="retrieval", input="q") as inner:
-                inner.output = ["a", "b"]
+        with (
+            trace.span("answer") as outer,
+            trace.span("find", kind="retrieval", input="q") as inner,
+        ):
+            inner.output = ["a", "b"]
         with trace.span("check"):
             pass
     tb.flush()

@@ -34,16 +34,13 @@ def _settings(**given: Any) -> settings.Settings:
         return settings.OFF
 
 
-def _unsent_trace(_: Client) -> Trace:
-    return Trace(_drop)
+def _unsent_trace(client: Client) -> Trace:
+    """Return a trace that works for the application and counts as lost when it ends."""
+    return Trace(lambda _: client._losses.add("unrenderable", "trace"))
 
 
-def _unsent_feedback(_: Client) -> FeedbackGroup:
-    return FeedbackGroup(_drop, {})
-
-
-def _drop(_: object) -> None:
-    """Take the place of sending for what could not be begun."""
+def _unsent_feedback(client: Client) -> FeedbackGroup:
+    return FeedbackGroup(lambda _: client._lose_feedback(), client._lose_feedback, {})
 
 
 def _no_token(_: Client) -> str:
@@ -159,7 +156,7 @@ class Client:
             occurred_at=occurred_at,
             metadata=metadata,
         )
-        return FeedbackGroup(self._send_feedback, shared)
+        return FeedbackGroup(self._send_feedback, self._lose_feedback, shared)
 
     @guarded(_no_token)
     def feedback_token(
@@ -217,6 +214,9 @@ class Client:
 
     def _send_feedback(self, fields: Fields) -> None:
         self._put("feedback", lambda: wire.feedback_fields(fields, self.settings))
+
+    def _lose_feedback(self) -> None:
+        self._losses.add("unrenderable", "feedback")
 
     def _put(self, kind: RecordKind, fields: Callable[[], Fields]) -> None:
         if self._closed:

@@ -139,7 +139,7 @@ class Delivery:
         if self._queue.sequence != sequence or self._stopping:
             return
         self._sleep(IDLE_S)
-        if not self._flushing:
+        if not self._flushing and not self._stopping:
             self._sleep(LINGER_S)
 
     def _sleep(self, seconds: float) -> None:

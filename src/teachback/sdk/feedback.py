@@ -13,7 +13,9 @@ from teachback.sdk.guard import guarded
 Fields = dict[str, object]
 
 
-def _same(group: FeedbackGroup) -> FeedbackGroup:
+def _lost(group: FeedbackGroup) -> FeedbackGroup:
+    """Count a judgement that could not be made of what was given."""
+    group._lose()
     return group
 
 
@@ -25,22 +27,25 @@ class FeedbackGroup:
     ```
     """
 
-    def __init__(self, send: Callable[[Fields], None], shared: Fields) -> None:
+    def __init__(
+        self, send: Callable[[Fields], None], lose: Callable[[], None], shared: Fields
+    ) -> None:
         """Made by `Client.feedback`; `shared` are the fields of every judgement."""
         self._send = send
+        self._lose = lose
         self._shared = shared
 
-    @guarded(_same)
+    @guarded(_lost)
     def thumbs_up(self, *, comment: str | None = None) -> FeedbackGroup:
         """Say that the answer was good."""
         return self._give("rating", score=1.0, scale="thumbs", comment=comment)
 
-    @guarded(_same)
+    @guarded(_lost)
     def thumbs_down(self, *, comment: str | None = None) -> FeedbackGroup:
         """Say that the answer was bad."""
         return self._give("rating", score=0.0, scale="thumbs", comment=comment)
 
-    @guarded(_same)
+    @guarded(_lost)
     def rating(
         self,
         score: float,
@@ -52,22 +57,22 @@ class FeedbackGroup:
         """Rate: `stars` 1 to 5, `unit` 0 to 1, `thumbs` 0 or 1; `name` is what was rated."""
         return self._give("rating", name=name, score=_number(score), scale=scale, comment=comment)
 
-    @guarded(_same)
+    @guarded(_lost)
     def reasons(self, labels: Iterable[str], *, comment: str | None = None) -> FeedbackGroup:
         """Say what was wrong, by labels of the project's list."""
-        return self._give("reasons", labels=_labels(labels), comment=comment)
+        return self._give("reasons", labels=render.as_words(labels), comment=comment)
 
-    @guarded(_same)
+    @guarded(_lost)
     def comment(self, text: str, *, name: str | None = None) -> FeedbackGroup:
         """Say it in words."""
         return self._give("comment", name=name, comment=text)
 
-    @guarded(_same)
+    @guarded(_lost)
     def correct(self, text: str, *, comment: str | None = None) -> FeedbackGroup:
         """Say what the answer should have been."""
         return self._give("correction", correction=text, comment=comment)
 
-    @guarded(_same)
+    @guarded(_lost)
     def annotate(
         self,
         exact: str,
@@ -97,15 +102,15 @@ class FeedbackGroup:
             selector={**selector, "prefix": prefix, "suffix": suffix},
             comment=comment,
             correction=replacement,
-            labels=_labels(tags),
+            labels=render.as_words(tags),
         )
 
-    @guarded(_same)
+    @guarded(_lost)
     def implicit(self, name: str, score: float) -> FeedbackGroup:
         """Report behaviour: `copy`, `accept`, `regenerate`, `edit_distance`, `abandon`."""
         return self._give("implicit", name=name, score=_number(score))
 
-    @guarded(_same)
+    @guarded(_lost)
     def withdraw(
         self, kind: Kind, *, name: str | None = None, identifier: str | None = None
     ) -> FeedbackGroup:
@@ -156,8 +161,3 @@ def _number(score: object) -> float:
     if number is None:
         raise ValueError("a score is a finite number")
     return number
-
-
-def _labels(labels: Iterable[str]) -> list[str] | None:
-    given = [labels] if isinstance(labels, str) else labels
-    return [render.as_text(label) or "" for label in given] or None

@@ -46,7 +46,8 @@ class Queue:
     def __init__(self, root: Path | None, *, destination: str, max_bytes: int, losses: Losses):
         # Records go only to the server and key they were meant for.
         digest = hashlib.sha256(destination.encode()).hexdigest()[:16]
-        self._root = root / digest if root is not None else None
+        #: Where the spools of all processes with this destination are.
+        self.folder = root / digest if root is not None else None
         self._max_bytes = max_bytes
         self._losses = losses
         self._reset()
@@ -100,10 +101,10 @@ class Queue:
     def adopt(self) -> None:
         """Look for folders of dead processes; their records are sent like our own."""
         now = time.monotonic()
-        if self._root is None or now < self._look_again_at:
+        if self.folder is None or now < self._look_again_at:
             return
         self._look_again_at = now + DISK_PAUSE_S
-        self._adopted.extend(spool.orphans(self._root))
+        self._adopted.extend(spool.orphans(self.folder))
 
     def hurry(self) -> None:
         """Make the next `adopt` look at once."""
@@ -133,11 +134,11 @@ class Queue:
 
     def _put_on_disk(self, record: Record) -> bool | None:
         """Return whether the spool has room, or None when there is no usable disk."""
-        if self._root is None or (self._use_disk_at and time.monotonic() < self._use_disk_at):
+        if self.folder is None or (self._use_disk_at and time.monotonic() < self._use_disk_at):
             return None
         try:
             if self._own is None:
-                self._own = spool.create(self._root, max_bytes=self._max_bytes)
+                self._own = spool.create(self.folder, max_bytes=self._max_bytes)
             self._own.append(record)
         except SpoolFull:
             return False

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import cast
+from typing import TypeVar, cast
 from uuid import UUID
 
 import msgspec
@@ -21,8 +23,26 @@ from teachback.sdk.scrub import HIDDEN, is_secret_name
 MAX_DEPTH = 20
 #: Values inside one object; the rest is left out.
 MAX_VALUES = 10_000
+#: Tags and labels of one record; characters of one, and of names, roles and versions.
+MAX_WORDS = 64
+MAX_WORD_CHARS = 256
+
+R = TypeVar("R")
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+def _or_none(convert: Callable[[object], R]) -> Callable[[object], R | None]:
+    """Take an object that fails even when it is looked at for one that says nothing."""
+
+    @functools.wraps(convert)
+    def call(value: object) -> R | None:
+        try:
+            return convert(value)
+        except Exception:
+            return None
+
+    return call
 
 
 def as_text(value: object) -> str | None:
@@ -38,6 +58,7 @@ def as_json(value: object) -> Json:
     return _Renderer().render(value, 0)
 
 
+@_or_none
 def as_object(value: object) -> dict[str, Json] | None:
     """Return a JSON object; a value that is none is put under `value`."""
     if value is None:
@@ -46,22 +67,35 @@ def as_object(value: object) -> dict[str, Json] | None:
     return rendered if isinstance(rendered, dict) else {"value": rendered}
 
 
+@_or_none
 def as_number(value: object) -> float | None:
     """Return a finite number, or None."""
     if value is None or isinstance(value, str | bytes):
         return None
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except Exception:
-        return None
+    number = float(value)  # type: ignore[arg-type]
     return number if math.isfinite(number) else None
 
 
+@_or_none
 def as_moment(value: object) -> datetime | None:
     """Return a time with an offset; one without is taken as local, which is what it is."""
     if not isinstance(value, datetime):
         return None
     return value if value.tzinfo is not None else value.astimezone()
+
+
+@_or_none
+def as_words(values: object) -> list[str] | None:
+    """Return tags or labels: at most 64 short texts, also of an endless iterator."""
+    alone = values is None or isinstance(values, str) or not isinstance(values, Iterable)
+    given = [values] if alone else itertools.islice(cast(Iterable[object], values), MAX_WORDS)
+    return [word for value in given if (word := as_word(value))] or None
+
+
+def as_word(value: object) -> str | None:
+    """Return a short text; the server takes no longer one, and a cut word beats a lost record."""
+    text = as_text(value)
+    return text[:MAX_WORD_CHARS] if text else None
 
 
 def clean(text: str) -> str:

@@ -93,7 +93,7 @@ def load(
 
 def as_environment(text: object, *, default: Environment) -> Environment:
     """Return one of the three environments, also for the long names people use."""
-    return _ENVIRONMENTS.get(str(text).lower(), default)
+    return _ENVIRONMENTS.get(text.lower(), default) if type(text) is str else default
 
 
 def _variable(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from teachback.sdk import render
 from teachback.sdk.settings import Settings, as_environment
@@ -12,9 +12,6 @@ from teachback.sdk.trace import Fields, Span, Trace
 NOT_CAPTURED = "[not captured]"
 #: Stands for each character of a quotation, whose length the server checks.
 HIDDEN_CHARACTER = "█"
-#: Names, roles, versions, tags.
-MAX_WORD_CHARS = 256
-MAX_TAGS = 64
 
 #: Values of our own making, ready to be encoded.
 _EXACT = ("id", "kind", "occurred_at")
@@ -31,7 +28,7 @@ def trace_fields(trace: Trace, settings: Settings) -> Fields:
         for name in names:
             if (value := getattr(trace, name)) is not None:
                 fields[name] = convert(value)
-    fields["tags"] = _tags(trace.tags)
+    fields["tags"] = render.as_words(trace.tags)
     fields["metadata"] = render.as_object(trace.metadata)
     fields["context"] = [_context(item, captured=captured) for item in trace.context] or None
     fields["spans"] = [_span(span, captured=captured) for span in trace.spans] or None
@@ -57,8 +54,8 @@ def _with_defaults(fields: Fields, trace: Trace, settings: Settings) -> Fields:
 
 def _context(item: Mapping[str, object], *, captured: bool) -> Fields:
     fields: Fields = {"kind": item["kind"], "score": render.as_number(item["score"])}
-    fields["name"] = _word(item["name"])
-    fields["version"] = _word(item["version"])
+    fields["name"] = render.as_word(item["name"])
+    fields["version"] = render.as_word(item["version"])
     fields["content"] = (render.as_text(item["content"]) or "") if captured else None
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -66,9 +63,9 @@ def _context(item: Mapping[str, object], *, captured: bool) -> Fields:
 def _span(span: Span, *, captured: bool) -> Fields:
     fields: Fields = {
         "id": span.id,
-        "name": _word(span.name) or "span",
+        "name": render.as_word(span.name) or "span",
         "parent_id": span.parent_id,
-        "kind": _word(span.kind),
+        "kind": render.as_word(span.kind),
         "started_at": render.as_moment(span.started_at),
         "latency_ms": render.as_number(span.latency_ms),
         "input": render.as_text(span.input) if captured else None,
@@ -86,17 +83,6 @@ def _error(error: object, *, captured: bool) -> str | None:
     return type(error).__name__ if isinstance(error, BaseException) else "error"
 
 
-def _tags(tags: Iterable[str]) -> list[str] | None:
-    given = [tags] if isinstance(tags, str) else list(tags)[:MAX_TAGS]
-    return [word for tag in given if (word := _word(tag))] or None
-
-
-def _word(value: object) -> str | None:
-    """Return a short text; the server takes no longer one, and a cut word beats a lost trace."""
-    text = render.as_text(value)
-    return text[:MAX_WORD_CHARS] if text else None
-
-
 def _id(value: object) -> str | None:
     """Return an id; an empty one names nothing."""
     return render.as_text(value) or None
@@ -112,7 +98,7 @@ _IDS = ("session_id", "user_id")
 _COUNTS = ("turn", "input_tokens", "output_tokens")
 _NUMBERS = ("latency_ms", "first_token_ms", "cost_usd")
 _PLAIN: tuple[tuple[tuple[str, ...], Callable[[object], object]], ...] = (
-    (_WORDS, _word),
+    (_WORDS, render.as_word),
     (_IDS, _id),
     (_COUNTS, _count),
     (_NUMBERS, render.as_number),
