@@ -52,7 +52,7 @@ def hostile_feedback(number: int, text: str) -> list[dict[str, Any]]:
     in_context = selector | {"part": "context", "index": 1}
     return [
         said | {"kind": "rating", "score": 0, "scale": "thumbs", "name": text},
-        said | {"kind": "reasons", "labels": [text]},
+        said | {"kind": "reasons", "labels": ["outdated"]},
         said | {"kind": "comment"},
         said | {"kind": "correction", "correction": text[::-1]},
         said | {"kind": "annotation", "selector": selector, "labels": [text], "identifier": "1"},

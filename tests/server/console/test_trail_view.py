@@ -39,7 +39,8 @@ def annotation(number: int, exact: str, **fields: Any) -> Judgement:
 
 
 def view(*judgements: Judgement, **fields: Any) -> TrailView:
-    trace = Trace(**{"id": "t", "query": "How?", "output": OUTPUT, "started_at": AT} | fields)
+    known: dict[str, Any] = {"id": "t", "query": "How?", "output": OUTPUT, "started_at": AT}
+    trace = Trace(**known | fields)
     return trail_view(Trail(trace=trace, judgements=judgements), {})
 
 

@@ -1,0 +1,129 @@
+"""The console in a real browser: by keyboard, at every width, under its own security policy."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+from playwright.sync_api import expect
+
+from support.hostile import PAYLOADS, hostile_feedback, hostile_trace, path
+from support.watching import Watched
+from tests_support import rating, trace
+
+pytestmark = pytest.mark.browser
+
+PAGES = ("/feedback", "/sessions", "/sessions/s-1", "/traces/t-2", "/settings/keys", "/nowhere")
+
+
+@pytest.fixture
+def story(client: httpx2.Client) -> None:
+    """A session of three turns, the second with feedback of several kinds."""
+    turns = [trace(f"t-{n}", session_id="s-1", turn=n, started_at=f"2026-03-01T12:0{n}:00Z")
+             for n in (1, 2, 3)]  # fmt: skip
+    selector = {"exact": "Reports", "start": 5, "end": 12}
+    said = [
+        rating("t-2", 0, author="u-7"),
+        {"trace_id": "t-2", "kind": "annotation", "selector": selector, "comment": "Moved."},
+        {"trace_id": "t-2", "kind": "correction", "correction": "Open Settings and press Export."},
+    ]
+    answer = client.post("/v1/batch", json={"traces": turns, "feedback": said})
+    assert answer.json()["stored"] == 6
+
+
+def test_keyboard_reaches_everything(watched: Watched, story: None) -> None:
+    """From the list into a trail, to its neighbours and back, without a mouse."""
+    page = watched.page
+    page.goto("/feedback")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/traces/t-2")
+    page.keyboard.press("]")
+    page.wait_for_url("**/traces/t-3")
+    page.keyboard.press("[")
+    page.wait_for_url("**/traces/t-2")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("s")
+    page.wait_for_url("**/sessions")
+    assert watched.faults == []
+
+
+def test_every_control_has_a_name_and_shows_focus(watched: Watched, story: None) -> None:
+    """Tabbing through the trail lands on named elements only, each with a visible ring."""
+    page = watched.page
+    page.goto("/traces/t-2")
+    page.locator("body").press("Tab")
+    names: list[str] = []
+    while len(names) < 80:
+        name, ring = page.evaluate(
+            """() => {
+                const at = document.activeElement;
+                const names = [at.ariaLabel, at.textContent, at.title, at.labels?.[0]?.textContent];
+                const style = getComputedStyle(at.closest('.segment, .check, .row') ?? at);
+                return [names.find((name) => name?.trim()) ?? '', style.outlineStyle];
+            }"""
+        )
+        if page.evaluate("document.activeElement === document.body"):
+            break  # past the last one
+        names.append(name)
+        assert name.strip(), f"after {names[-2:]}"
+        assert ring != "none", name
+        page.keyboard.press("Tab")
+    assert len(names) > 10
+
+
+def test_views_of_the_output_switch_without_script_of_ours(watched: Watched, story: None) -> None:
+    """Marked up, as answered, as corrected: one of them at a time."""
+    page = watched.page
+    page.goto("/traces/t-2")
+    marked, corrected = page.locator(".view-marked"), page.locator(".view-corrected")
+    expect(marked.locator("ins")).to_have_text("Settings")
+    expect(marked.locator("mark")).to_have_text("Reports")
+    page.get_by_text("As corrected").click()
+    expect(marked).to_be_hidden()
+    expect(corrected).to_have_text("Open Settings and press Export.")
+
+
+def test_theme_holds_when_the_page_is_loaded_again(watched: Watched) -> None:
+    """A click changes the colours at once, and the next page comes in them."""
+    page = watched.page
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    with page.expect_response("**/theme"):
+        page.get_by_role("button", name="Dark").click()
+    dark = page.evaluate(background)
+    assert dark != light
+    page.goto("/sessions")
+    assert page.evaluate(background) == dark
+    assert watched.faults == []
+
+
+def test_pages_fit_when_the_screen_is_narrow_or_wide(watched: Watched, story: None) -> None:
+    """No page scrolls sideways, from the smallest phone to a wide screen."""
+    for address in PAGES:
+        watched.page.goto(address)
+        for width in (320, 390, 768, 1280, 1920):
+            watched.page.set_viewport_size({"width": width, "height": 900})
+            wider = watched.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wider <= 0, (address, width)
+
+
+def test_nothing_runs_and_nothing_is_loaded_when_texts_are_hostile(
+    watched: Watched, client: httpx2.Client
+) -> None:
+    """Attacks stored in every field: no dialog, no violation of the policy, no other host."""
+    traces = [hostile_trace(number, text) for number, text in enumerate(PAYLOADS)]
+    said = [one for number, text in enumerate(PAYLOADS) for one in hostile_feedback(number, text)]
+    answer = client.post("/v1/batch", json={"traces": traces, "feedback": said}).json()
+    assert answer["rejected"] == 0
+    page = watched.page
+    for address in ("/feedback", "/sessions"):
+        page.goto(address)
+    for number, text in enumerate(PAYLOADS):
+        page.goto(path("traces", f"{number}{text}"))
+        page.locator("#view-formatted").check(force=True)
+        assert page.locator(".node-output").is_visible()
+    assert watched.faults == []
