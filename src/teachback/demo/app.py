@@ -74,13 +74,19 @@ class Story:
         self.assistant = Assistant(world.library(), model=model)
         self._known = {each.ask: each.know for each in self.suggestions}
 
+    def close(self) -> None:
+        """Deliver what waits and close the connections."""
+        self.client.close()
+        self.api.close()
+
     def traces(self, visitor: Visitor) -> list[Json]:
         """Return what the visitor asked, oldest first."""
         return self.api.list("/v1/traces", user_id=visitor.id, limit=100)[::-1]
 
     def feedback(self, visitor: Visitor) -> list[Json]:
-        """Return what the visitor said, oldest first."""
-        return self.api.list("/v1/feedback", author=visitor.id, limit=200)[::-1]
+        """Return what the visitor said and did not take back, oldest first."""
+        said = self.api.list("/v1/feedback", author=visitor.id, limit=200)[::-1]
+        return [each for each in said if not each.get("withdrawn")]
 
     def answer(self, visitor: Visitor, query: str) -> Json:
         """Answer, and tell Teachback about it."""

@@ -58,7 +58,7 @@ def steps(
 ) -> list[Json]:
     """Return the steps with their states; `seen_trail` is the last trace whose trail was opened."""
     given = {str(each["kind"]) for each in feedback}
-    complained = any(kind != "implicit" for kind in given)
+    complained = any(map(_is_complaint, feedback))
     trail_seen = any(trace["id"] == seen_trail for trace in traces)
     done = {"ask": bool(traces), "complain": complained, "trail": trail_seen and complained}
     extras: dict[str, Json] = {
@@ -74,6 +74,11 @@ def steps(
 
 #: Steps of the story that are not built yet.
 LATER = ("others", "approve", "again", "proof")
+
+
+def _is_complaint(said: Json) -> bool:
+    """Whether somebody says that something is wrong; a good thumb does not."""
+    return said["kind"] != "implicit" and (said["kind"] != "rating" or bool(said["negative"]))
 
 
 def _states(done: Mapping[str, bool]) -> dict[str, State]:
