@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -169,3 +170,28 @@ def test_what_was_accepted_is_read_at_once(wire: Wire) -> None:
         assert wire.trace(asked["id"])["id"] == asked["id"]
         listed = wire.get(f"/v1/traces?session_id={asked['session_id']}").json["data"]
         assert [one["id"] for one in listed] == [asked["id"]]
+
+
+def test_times_are_corrected_when_the_senders_clock_is_wrong(wire: Wire) -> None:
+    """A device three years behind says when it sends; its times move by the difference."""
+    asked = trace(started_at="2023-05-01T10:00:00Z")
+    body = {"traces": [asked], "feedback": [], "sent_at": "2023-05-01T10:00:30Z"}
+    assert wire.post("/v1/batch", body).status == 200
+    kept = datetime.fromisoformat(wire.trace(asked["id"])["started_at"])
+    assert timedelta(seconds=25) < datetime.now(UTC) - kept < timedelta(seconds=90)
+
+
+def test_no_client_sees_an_error_when_many_write_and_read_the_same(wire: Wire) -> None:
+    """Writers that change one judgement in opposite orders, with readers between them."""
+    asked = [trace(session_id="shared-session") for _ in range(8)]
+    assert wire.post("/v1/traces", {"data": asked}).status == 200
+
+    def act(number: int) -> int:
+        if number % 5 == 0:
+            return wire.get(f"/v1/traces/{asked[number % 8]['id']}").status
+        targets = asked if number % 2 else asked[::-1]
+        judged = [rating(one["id"], author="alice", score=number % 2) for one in targets]
+        return wire.post("/v1/feedback", {"data": judged}).status
+
+    with ThreadPoolExecutor(32) as clients:
+        assert set(clients.map(act, range(320))) == {200}

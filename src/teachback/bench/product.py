@@ -51,6 +51,7 @@ class Product:
             "--port",
             str(self.port),
         ]
+        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
