@@ -19,8 +19,12 @@ from tests_support import rating, trace
 
 #: Elements that no page of ours has; the one script is a file.
 FOREIGN = re.compile(r"<(script(?! type=\"module\" src=\"/static/)|img|iframe|base|math|style)")
-WRONG_FORMS: tuple[dict[str, str], ...] = ({"name": " ", "kind": "secret"}, {"name": "x", "kind": "root"}, {},
-               {"name": "x" * 101, "kind": "secret"})  # fmt: skip
+WRONG_FORMS: tuple[dict[str, str], ...] = (
+    {},
+    {"name": " ", "kind": "secret"},
+    {"name": "x", "kind": "root"},
+    {"name": "x" * 101, "kind": "secret"},
+)
 STRANGER_PATHS = ("/feedback", "/sessions", "/sessions/s", "/traces/t", "/settings/keys")
 
 

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from markupsafe import Markup
+
 from teachback.model.project import Key, Reason
 from teachback.model.trace import Environment, Session, Trace
 from teachback.record.trail import Judgement
 from teachback.server.console.render import path_of
 from teachback.server.console.views.formats import excerpt
 from teachback.server.console.views.judgements import FeedbackView, feedback_view
+from teachback.server.console.views.prose import render_markdown
 from teachback.server.console.views.steps import cut
 from teachback.store.database import Row
 from teachback.store.feedback import from_row
@@ -59,6 +62,8 @@ class Turn:
     href: str
     query: str
     output: str | None
+    #: The output's Markdown as HTML; None when it is too long for that.
+    formatted: Markup | None
     error: str | None
     feedback: tuple[FeedbackView, ...]
 
@@ -129,6 +134,7 @@ def turn_views(
             href=path_of("traces", trace.id),
             query=trace.query,
             output=cut(trace.output),
+            formatted=None if trace.output is None else render_markdown(trace.output),
             error=trace.error,
             feedback=tuple(by_trace.get(trace.id, ())),
         )
