@@ -150,3 +150,15 @@ def test_visitors_do_not_see_each_other(story: Server) -> None:
         alice.post("/demo/chat", json={"query": "What are your prices?"}).raise_for_status()
         assert len(alice.get("/demo/state").json()["messages"]) == 1
         assert bob.get("/demo/state").json()["messages"] == []
+
+
+def test_a_cookie_of_somebody_elses_making_opens_nothing(story: Server) -> None:
+    """An end user's pseudonym in the cookie does not make the visitor that end user."""
+    with httpx2.Client(base_url=story.url) as client:
+        client.post(
+            "/v1/traces",
+            json={"query": "Hello?", "user_id": "user-1"},
+            headers={"authorization": f"Bearer {story.secret_key}"},
+        ).raise_for_status()
+        state = client.get("/demo/state", headers={"cookie": "demo_visitor=user-1"})
+        assert state.json()["messages"] == []

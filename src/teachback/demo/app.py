@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from teachback.demo.world import draw
 
 HERE = Path(__file__).parent
 VISITOR_COOKIE, TRAIL_COOKIE = "demo_visitor", "demo_trail"
+_VISITOR = re.compile(r"visitor-[0-9a-f]{16}")
 #: A visitor may come back within a month, as long as feedback tokens live.
 COOKIE_AGE_S = 30 * 24 * 3600
 MAX_QUERY_CHARS = 2000
@@ -150,8 +152,7 @@ def _page(request: Request) -> Response:
         theme=request.cookies.get("teachback_theme", "system"),
     )
     response = HTMLResponse(page, headers={"cache-control": "no-store"})
-    if VISITOR_COOKIE not in request.cookies:
-        _remember(response, VISITOR_COOKIE, _new_visitor())
+    _remember(response, VISITOR_COOKIE, _visitor(request).id)
     return response
 
 
@@ -216,7 +217,9 @@ def _story(request: Request) -> Story:
 
 
 def _visitor(request: Request) -> Visitor:
-    return Visitor(id=request.cookies.get(VISITOR_COOKIE) or "visitor")
+    """Return whose cookie it is; one that we did not make stands for somebody new."""
+    known = _VISITOR.fullmatch(request.cookies.get(VISITOR_COOKIE, ""))
+    return Visitor(id=known[0] if known else _new_visitor())
 
 
 def _new_visitor() -> str:

@@ -107,7 +107,6 @@ class Settings:
 class Library:
     """Everything an assistant is loaded with."""
 
-    product: str
     release: str
     system_prompt: Prompt
     settings: Settings

@@ -114,18 +114,6 @@ class Live:
         teller.forget(visit.session_id)
 
 
-def live(
-    api_url: str,
-    secret_key: str,
-    *,
-    seed: int = DEFAULT_SEED,
-    pace_s: float = PACE_S,
-    spool_dir: Path | None = None,
-) -> Live:
-    """Start the visitors of right now; call `stop` on what is returned."""
-    return Live(api_url, secret_key, seed=seed, pace_s=pace_s, spool_dir=spool_dir).start()
-
-
 def _tell_all(teller: Teller, visit: Visit, *, until: dt.datetime) -> None:
     for event in visit.events():
         if event.at <= until:

@@ -27,7 +27,7 @@ export class Answer {
     this.#message = message;
     this.#reasons = reasons;
     this.#refresh = refresh;
-    this.element = make("li", { class: "turn", "data-trace": message.id }, ...this.#parts());
+    this.element = make("div", { class: "turn", "data-trace": message.id }, ...this.#parts());
     this.#text.addEventListener("copy", () => this.#copied(getSelection()?.toString() ?? ""));
     this.update(message);
   }

@@ -44,7 +44,7 @@ async function send(query) {
   if (busy || !query.trim()) return;
   busy = true;
   const waiting = make(
-    "li",
+    "div",
     { class: "turn" },
     make("div", { class: "bubble question verbatim" }, query),
     make("div", { class: "bubble thinking", "aria-label": "The assistant is looking" }, make("i"), make("i"), make("i")),
