@@ -35,11 +35,14 @@ class Question:
 class Answer(Protocol):
     """Collects what a model answered, whole or piece by piece."""
 
-    output: str | None
     model: str | None
     input_tokens: int | None
     output_tokens: int | None
     error: str | None
+
+    @property
+    def output(self) -> str | None:
+        """What was answered so far."""
 
     def whole(self, result: object) -> None:
         """Read a finished answer."""
@@ -93,12 +96,17 @@ class ChatAnswer:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self.output: str | None = None
         self.model: str | None = None
         self.input_tokens: int | None = None
         self.output_tokens: int | None = None
         self.error: str | None = None
+        self._words = ""
         self._calls: dict[object, dict[str, str]] = {}
+
+    @property
+    def output(self) -> str | None:
+        """Return the words; of an answer without words, the tools it wants called."""
+        return self._words or render.as_text(list(self._calls.values()) or None)
 
     def whole(self, result: object) -> None:
         """Read a finished completion."""
@@ -108,7 +116,6 @@ class ChatAnswer:
             self._add(message)
             for call in _items(get(message, "tool_calls")):
                 self._add_call(call, len(self._calls))
-        self._calls_as_output()
 
     def piece(self, event: object) -> bool:
         """Read one chunk of a stream."""
@@ -117,7 +124,6 @@ class ChatAnswer:
         for choice in _items(get(event, "choices")):
             if get(choice, "index") in (0, None):
                 said = self._add_delta(get(choice, "delta")) or said
-        self._calls_as_output()
         return said
 
     def _about(self, result: object) -> None:
@@ -136,22 +142,13 @@ class ChatAnswer:
 
     def _add(self, message: object) -> bool:
         text = text_of(get(message, "content")) or text_of(get(message, "refusal"))
-        if text:
-            self.output = (self.output or "") + text
+        self._words += text
         return bool(text)
 
     def _add_call(self, call: object, index: object) -> None:
         parts = self._calls.setdefault(index, {"name": "", "arguments": ""})
         for name in parts:
             parts[name] += _text(get(get(call, "function"), name)) or ""
-
-    def _calls_as_output(self) -> None:
-        """Let the tools it wants called be the output of an answer without words."""
-        if self._calls and (self.output is None or self.output.startswith('[{"name":')):
-            ordered = [
-                {"name": c["name"], "arguments": c["arguments"]} for c in self._calls.values()
-            ]
-            self.output = render.as_text(ordered)
 
 
 class ResponsesAnswer:

@@ -29,7 +29,7 @@ MAX_WORD_CHARS = 256
 
 R = TypeVar("R")
 
-_ENCODER = msgspec.json.Encoder(order="deterministic")
+_ENCODER = msgspec.json.Encoder()
 
 
 def _or_none(convert: Callable[[object], R]) -> Callable[[object], R | None]:
