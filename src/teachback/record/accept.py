@@ -98,16 +98,15 @@ async def _accept_feedback(
     fresh_traces: list[NewTrace],
     outcomes: dict[int, Outcome],
 ) -> None:
-    keys = [(item.project_id, item.id) for item in items]
-    digests = await feedback_store.existing_digests(connection, keys)
+    present = await feedback_store.find_present(connection, items)
     fresh = [
         item
-        for item, key in zip(items, keys, strict=True)
-        if _judge(item, key, digests, outcomes) == "stored"
+        for item in items
+        if _judge(item, (item.project_id, item.id), present.digests, outcomes) == "stored"
     ]
     if fresh:
         await _match(connection, fresh, fresh_traces)
-        await _place(connection, fresh)
+        await _place(connection, fresh, present.in_force)
 
 
 def _judge(
@@ -145,12 +144,15 @@ def _target(item: NewFeedback) -> tuple[str, str]:
     return item.project_id, item.feedback.trace_id or item.feedback.session_id or ""
 
 
-async def _place(connection: Connection, items: list[NewFeedback]) -> None:
+async def _place(
+    connection: Connection,
+    items: list[NewFeedback],
+    in_force: dict[tuple[str, str], tuple[datetime, str]],
+) -> None:
     """Put the latest judgement of each natural key in force, all others into the history."""
     by_key: dict[tuple[str, str], list[NewFeedback]] = defaultdict(list)
     for item in items:
         by_key[item.project_id, item.natural_key].append(item)
-    in_force = await feedback_store.lock_current(connection, sorted(by_key))
     current: list[NewFeedback] = []
     history: list[NewFeedback] = []
     replaced: list[tuple[str, str]] = []

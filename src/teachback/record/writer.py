@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import DataError, IntegrityError, errors
+from psycopg_pool import PoolTimeout
 
 from teachback.errors import Invalid, TeachbackError, Unavailable
 from teachback.record.accept import Item, Known, Outcome, accept
-from teachback.store.database import TRANSIENT, Database
+from teachback.store.database import TRANSIENT, Database, away
 
 #: Records that may wait; beyond it the answer is "overloaded", and the client keeps its own.
 MAX_WAITING = 20_000
@@ -37,25 +38,27 @@ class _Waiting:
 class Writer:
     """Stores records for many concurrent requests."""
 
-    def __init__(self, db: Database, *, lanes: int = 2) -> None:
-        """`lanes` commits may be under way at once, so that one gathers while another waits."""
+    def __init__(self, db: Database) -> None:
         self._db = db
-        self._lanes = lanes
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._known = Known()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
         #: Records accepted into the queue and not yet answered.
         self.waiting = 0
 
     async def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._lanes)]
+        """Begin to store.
+
+        There is one commit at a time: measured, two make smaller groups and store fewer records.
+        """
+        self._task = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
         """Store what waits, then stop."""
         await self._queue.join()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def write(self, items: Sequence[Item]) -> list[Answer]:
         """Store the items and return an outcome, or an error, for each.
@@ -111,10 +114,12 @@ class Writer:
             try:
                 async with self._db.pool.connection() as connection, connection.transaction():
                     accepted = await accept(connection, items, self._known)
+            except PoolTimeout as error:
+                raise away() from error
             except (*TRANSIENT, errors.UniqueViolation) as error:
                 # A unique violation: another process stored the same record a moment ago.
                 if attempt == ATTEMPTS:
-                    raise _away(error) from error
+                    raise _last(error) from error
                 await asyncio.sleep(PAUSE_S * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - jitter
             else:
                 self._known.absorb(accepted.written)
@@ -122,10 +127,8 @@ class Writer:
         raise AssertionError("unreachable")
 
 
-def _away(error: Exception) -> Exception:
-    if isinstance(error, errors.UniqueViolation):
-        return error
-    return Unavailable("the database is away; nothing was stored, send it again")
+def _last(error: Exception) -> Exception:
+    return error if isinstance(error, errors.UniqueViolation) else away()
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:

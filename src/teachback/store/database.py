@@ -18,8 +18,14 @@ Connection = AsyncConnection[DictRow]
 Row = DictRow
 Params = Sequence[object] | dict[str, object]
 
-#: Longest a request waits for a free connection, in seconds.
-POOL_WAIT_S = 5.0
+#: Longest a request waits for a free connection, in seconds: whoever asks while the database is
+#: away learns so within it.
+POOL_WAIT_S = 0.9
+#: How long the pool itself tries to reconnect before the next request makes it try again.
+RECONNECT_S = 10.0
+#: How often a statement is tried when its connection turns out to be broken: as often as there may
+#: be broken ones in the pool after a restart of the server, within reason.
+ATTEMPTS = 4
 #: Longest one statement may run: pages answer in milliseconds, this is for accidents.
 STATEMENT_TIMEOUT_MS = 30_000
 #: Errors after which the same statement may succeed: the server stopped or restarts (57P),
@@ -54,8 +60,8 @@ class Database:
             min_size=1,
             max_size=max_size,
             timeout=POOL_WAIT_S,
+            reconnect_timeout=RECONNECT_S,
             open=False,
-            check=AsyncConnectionPool.check_connection,
             kwargs={
                 "row_factory": dict_row,
                 "autocommit": True,
@@ -76,34 +82,45 @@ class Database:
         await self.pool.close()
 
     @contextlib.asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection in autocommit mode; Unavailable when the server is away."""
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside one transaction; Unavailable when the server is away."""
         try:
-            async with self.pool.connection() as connection:
+            async with self.pool.connection() as connection, connection.transaction():
                 yield connection
         except TRANSIENT as error:
-            raise Unavailable("the database is away; try again") from error
-
-    @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """Lend a connection inside one transaction."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+            raise away() from error
 
     async def run(self, query: LiteralString, params: Params = ()) -> int:
         """Execute a statement; return the number of rows it touched."""
-        async with self.connection() as connection:
-            return (await connection.execute(query, params)).rowcount
+        return (await self._execute(query, params))[1]
 
     async def one(self, query: LiteralString, params: Params = ()) -> Row | None:
         """Return the first row, or None."""
-        async with self.connection() as connection:
-            return await (await connection.execute(query, params)).fetchone()
+        rows = (await self._execute(query, params))[0]
+        return rows[0] if rows else None
 
     async def all(self, query: LiteralString, params: Params = ()) -> list[Row]:
         """Return all rows: for queries that are bounded by LIMIT or by nature."""
-        async with self.connection() as connection:
-            return await (await connection.execute(query, params)).fetchall()
+        return (await self._execute(query, params))[0]
+
+    async def _execute(self, query: LiteralString, params: Params) -> tuple[list[Row], int]:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self.pool.connection() as connection:
+                    cursor = await connection.execute(query, params)
+                    rows = await cursor.fetchall() if cursor.description else []
+                    return rows, cursor.rowcount
+            except PoolTimeout as error:
+                raise away() from error
+            except TRANSIENT as error:
+                if attempt == ATTEMPTS:
+                    raise away() from error
+        raise AssertionError("unreachable")
+
+
+def away() -> Unavailable:
+    """Make the error for a database that cannot be asked right now."""
+    return Unavailable("the database is away; nothing was stored, try again")
 
 
 async def check_server(db: Database) -> dict[str, Any]:

@@ -91,7 +91,13 @@ class EmbeddedServer:
         """Start another keeper if ours was killed: without one nobody stops the server."""
         while not self._stopped.wait(_WATCH_S):
             with contextlib.suppress(OSError, subprocess.SubprocessError):
-                launch_keeper(self._home, self._command)
+                if self._is_in_place():
+                    launch_keeper(self._home, self._command)
+
+    def _is_in_place(self) -> bool:
+        """Say whether the directory we use is still there, and not another one in its place."""
+        ours, found = self._clients, (self._home / "clients.lock").stat()
+        return ours is not None and os.path.samestat(os.fstat(ours), found)
 
     def _let_go(self) -> None:
         handle, self._clients = self._clients, None

@@ -52,41 +52,49 @@ class NewFeedback:
         return self.feedback.occurred_at, self.feedback.id
 
 
-async def existing_digests(
-    connection: Connection, keys: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], bytes]:
-    """Return the fingerprints of those (project id, feedback id) that are kept already."""
+@dataclass(slots=True)
+class Present:
+    """What is there already, seen from a set of new judgements."""
+
+    #: (project id, feedback id) → fingerprint
+    digests: dict[tuple[str, str], bytes]
+    #: (project id, natural key) → order of the judgement in force, locked until the commit
+    in_force: dict[tuple[str, str], tuple[datetime, str]]
+
+
+async def find_present(connection: Connection, items: Sequence[NewFeedback]) -> Present:
+    """Look up, in one round trip, the ids and natural keys of new judgements."""
     cursor = await connection.execute(
         """
-        with wanted as (select * from unnest(%s::uuid[], %s::text[]) as key (project_id, id))
-        select f.project_id::text, f.id, f.digest from feedback f join wanted using (project_id, id)
+        with wanted as (
+            select * from unnest(%s::uuid[], %s::text[], %s::uuid[])
+                as wanted (project_id, id, natural_key)
+        ), locked as (
+            select project_id, id, natural_key, occurred_at, digest from feedback
+            where (project_id, natural_key) in (select project_id, natural_key from wanted)
+            order by project_id, natural_key for update
+        )
+        select project_id::text as project_id, id, digest, occurred_at,
+               replace(natural_key::text, '-', '') as key
+        from locked
         union all
-        select h.project_id::text, h.id, h.digest
+        select f.project_id::text, f.id, f.digest, null, null
+        from feedback f join wanted using (project_id, id)
+        union all
+        select h.project_id::text, h.id, h.digest, null, null
         from feedback_history h join wanted using (project_id, id)
         """,
-        as_columns(keys),
+        as_columns([(item.project_id, item.id, item.natural_key) for item in items]),
     )
-    return {(row["project_id"], row["id"]): row["digest"] for row in await cursor.fetchall()}
-
-
-async def lock_current(
-    connection: Connection, keys: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], tuple[datetime, str]]:
-    """Lock the judgements in force under these natural keys; return the order of each."""
-    cursor = await connection.execute(
-        """
-        select project_id::text as project_id, replace(natural_key::text, '-', '') as key,
-               occurred_at, id
-        from feedback
-        where (project_id, natural_key) in (select * from unnest(%s::uuid[], %s::uuid[]))
-        order by project_id, natural_key for update
-        """,
-        as_columns(keys),
+    rows = await cursor.fetchall()
+    return Present(
+        {(row["project_id"], row["id"]): row["digest"] for row in rows},
+        {
+            (row["project_id"], row["key"]): (row["occurred_at"], row["id"])
+            for row in rows
+            if row["key"] is not None
+        },
     )
-    return {
-        (row["project_id"], row["key"]): (row["occurred_at"], row["id"])
-        for row in await cursor.fetchall()
-    }
 
 
 async def copy_current(connection: Connection, rows: Sequence[NewFeedback]) -> None:
