@@ -188,7 +188,7 @@ class Client:
         """
         if self._closed:
             return
-        atexit.unregister(self._at_exit)
+        atexit.unregister(self.close)
         wait_s = self.settings.flush_timeout_s if timeout_s is None else timeout_s
         self._queue.hurry()
         self._delivery.flush(wait_s, leaving=True)
@@ -201,8 +201,8 @@ class Client:
             say_once("teachback: no url and key, nothing is sent (TEACHBACK_URL, TEACHBACK_KEY)")
             return
         _clients.add(self)
-        self._at_exit = _weakly(self)
-        atexit.register(self._at_exit)
+        # Holds the client until it is closed: a forgotten one is delivered all the same.
+        atexit.register(self.close)
         try:
             # Starts at once, so that what an earlier process left behind is delivered.
             self._delivery.start()
@@ -247,18 +247,6 @@ def _after_fork_in_child() -> None:
             client._after_fork()
         except Exception as error:
             say_failure("fork", error)
-
-
-def _weakly(client: Client) -> Callable[[], None]:
-    """Return a function that closes the client at exit, without keeping it alive until then."""
-    reference = weakref.ref(client)
-
-    def close() -> None:
-        living = reference()
-        if living is not None:
-            living.close()
-
-    return close
 
 
 if hasattr(os, "register_at_fork"):
