@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Self
 
 import pytest
 
+from support.servers import newest
 from support.wire import Answer, Wire, trace
 from teachback.bench import machine
 from teachback.bench.kills import VICTIMS, kill_runs
@@ -68,8 +71,18 @@ def test_nothing_acknowledged_is_lost_over_two_hundred_kills() -> None:
     """The long form: 200 kills, and the data files are sound at the end."""
     with scratch() as folder:
         runs = list(kill_runs(folder / "data", 200, seed=2))
+        _assert_sound(folder / "data" / "postgres")
     assert sum(run.lost for run in runs) == 0
     assert sum(run.failed > 0 for run in runs) > 50
+
+
+def _assert_sound(cluster: Path) -> None:
+    """PostgreSQL's own checker finds every page of the stopped cluster whole."""
+    checker = newest() / "pg_checksums"
+    done = subprocess.run(
+        [checker, "--check", "-D", cluster], user=cluster.owner(), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_writes_are_refused_and_recover_alone_when_the_database_is_away(
