@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import sync_playwright
 
-from conftest import PEPPER, Installation, Server, install
+from conftest import PEPPER, Installation, Server, fresh_database, install
 from support.watching import Watched, watch
 from teachback.demo.app import app
 from teachback.server.app import Options, make_app
@@ -24,14 +24,21 @@ CHROMIUM = next(
 )
 
 
-@pytest.fixture
-def story(dsn: str, tmp_path: Path) -> Iterator[Server]:
-    """The real application with the demo under /demo, in a thread."""
+@pytest.fixture(scope="session")
+def story(
+    postgres: str, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The real application with the demo under /demo; visitors are kept apart by their cookies."""
+    with fresh_database(postgres, template) as dsn:
+        yield from _serving(dsn, tmp_path_factory.mktemp("spool"))
+
+
+def _serving(dsn: str, spool_dir: Path) -> Iterator[Server]:
     installation = asyncio.run(_install(dsn))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         keys = (installation.secret_key, installation.public_key)
-        demo = app(url, *keys, seed=7, spool_dir=tmp_path)
+        demo = app(url, *keys, seed=7, spool_dir=spool_dir)
         options = Options(dsn=dsn, pepper=PEPPER, public_url=url, mounts={"/demo": demo})
         process = uvicorn.Server(uvicorn.Config(make_app(options), log_level="warning"))
         thread = threading.Thread(target=process.run, args=([listening],), daemon=True)
@@ -46,7 +53,7 @@ def story(dsn: str, tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def visitor(story: Server) -> Iterator[Watched]:
-    """A browser that has signed in by the one-time link and stands on the story page."""
+    """A new visitor's browser on the story page."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
     with sync_playwright() as playwright:
@@ -54,9 +61,7 @@ def visitor(story: Server) -> Iterator[Watched]:
         page = browser.new_page(base_url=story.url, viewport={"width": 1280, "height": 900})
         watched = Watched(page)
         watch(watched, story.url)
-        page.goto(f"/login/{story.installation.login_token}?next=/demo/")
-        page.get_by_role("button", name="Continue").click()
-        page.wait_for_url("**/demo/")
+        page.goto("/demo/")
         yield watched
         browser.close()
 

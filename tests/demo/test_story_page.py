@@ -28,9 +28,13 @@ def ask(page: Page) -> None:
     expect(page.get_by_text("What you know:")).to_be_visible()
 
 
-def test_the_steps_tick_themselves_when_the_visitor_does_them(visitor: Watched) -> None:
+def test_the_steps_tick_themselves_when_the_visitor_does_them(
+    story: Server, visitor: Watched
+) -> None:
     """Ask, complain in every way, see the trail: each is ticked, and stays so after a reload."""
     page = visitor.page
+    page.goto(f"/login/{story.installation.login_token}?next=/demo/")
+    page.get_by_role("button", name="Continue").click()
     is_in_state(page, "ask", "next")
     is_in_state(page, "proof", "later")
     ask(page)
