@@ -120,11 +120,13 @@ class Keeper:
     def spawn(self) -> None:
         """Run PostgreSQL with a lock of its own, which lasts as long as its last process."""
         lock = os.open(f"{self.home}/server.lock", os.O_RDWR)
-        if held(lock) and os.fork() == 0:
-            try:
-                self.become_postmaster(lock)
-            finally:
-                os._exit(127)
+        if held(lock):
+            self.pid = os.fork()
+            if self.pid == 0:
+                try:
+                    self.become_postmaster(lock)
+                finally:
+                    os._exit(127)
         os.close(lock)
 
     def become_postmaster(self, lock: int) -> None:
