@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from teachback.server.console.visit import Visit
 
 THEME_COOKIE = "teachback_theme"
+#: Where the demo is mounted, when it runs.
+STORY = "/demo"
 THEMES = ("light", "dark", "system")
 
 #: What people wrote must not stay in a shared browser's cache after signing out.
@@ -46,6 +48,8 @@ class Shell:
     path: str
     theme: str
     now: datetime
+    #: The demo's story page is served beside the console.
+    story: bool
     #: Names of who is signed in, and of their project; empty before the sign-in.
     member: str = ""
     project: str = ""
@@ -95,6 +99,7 @@ def _shell(request: Request, visit: Visit | None) -> Shell:
         path=request.url.path,
         theme=theme_of(request),
         now=datetime.now(UTC),
+        story=any(getattr(route, "path", "") == STORY for route in request.app.routes),
         member=(visit.member.name or visit.member.email) if visit else "",
         project=visit.project.name if visit else "",
     )

@@ -11,7 +11,7 @@ from teachback.server.console.pages.paging import PAGE_SIZE, paging
 from teachback.server.console.render import page
 from teachback.server.console.views.filters import PATH, filter_view, read_filters, to_store
 from teachback.server.console.views.judgements import reasons_by_label
-from teachback.server.console.views.lists import feedback_row
+from teachback.server.console.views.lists import feedback_rows
 from teachback.server.console.views.snippets import first_feedback
 from teachback.server.console.visit import Visit
 from teachback.store.feedback import list_feedback
@@ -34,7 +34,7 @@ async def show(visit: Visit) -> Response:
     last = (shown[-1]["occurred_at"], shown[-1]["id"]) if len(rows) > PAGE_SIZE else None
     return page(
         visit.request, "feedback.html", visit=visit,
-        feedback=[feedback_row(row, traces, reasons) for row in shown],
+        feedback=feedback_rows(shown, traces, reasons),
         filters=filter_view(values, reasons),
         paging=paging(PATH, values, here=cursor, last=last),
         snippet=first_feedback(visit.context.public_url),

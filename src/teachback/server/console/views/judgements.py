@@ -76,7 +76,7 @@ def feedback_view(
 
     `reasons` are the project's, by label; `negative` is how the record was judged on arrival.
     """
-    labels = tuple(_label(label, feedback, reasons) for label in feedback.labels)
+    labels = tuple(_label(label, reasons) for label in feedback.labels)
     return FeedbackView(
         id=feedback.id,
         kind=feedback.kind,
@@ -103,9 +103,9 @@ def reasons_by_label(reasons: Sequence[Reason]) -> dict[str, Reason]:
     return {reason.label: reason for reason in reasons}
 
 
-def _label(label: str, feedback: Feedback, reasons: Mapping[str, Reason]) -> LabelView:
-    """Name a label as the project does; a tag or a reason no longer listed keeps its own word."""
-    reason = reasons.get(label) if feedback.kind == "reasons" else None
+def _label(label: str, reasons: Mapping[str, Reason]) -> LabelView:
+    """Name a label as the project does; one that is not in its list keeps its own word."""
+    reason = reasons.get(label)
     if reason is None:
         return LabelView(title=label, label=label, tone="neutral")
     return LabelView(title=reason.title, label=label, tone=reason.polarity)
@@ -114,7 +114,8 @@ def _label(label: str, feedback: Feedback, reasons: Mapping[str, Reason]) -> Lab
 def _tone(feedback: Feedback, labels: Sequence[LabelView], *, negative: bool) -> Tone:
     if feedback.withdrawn:
         return "neutral"
-    tones = {label.tone for label in labels}
+    # The tags of an annotation only name it; reasons are a verdict.
+    tones = {label.tone for label in labels} if feedback.kind == "reasons" else set()
     if negative or feedback.is_negative or "negative" in tones:
         return "negative"
     return "positive" if "positive" in tones or _is_positive(feedback) else "neutral"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 from markupsafe import Markup
 
@@ -13,7 +14,7 @@ from teachback.model.trace import Environment, Session, Trace
 from teachback.record.trail import Judgement
 from teachback.server.console.render import path_of
 from teachback.server.console.views.formats import excerpt
-from teachback.server.console.views.judgements import FeedbackView, feedback_view
+from teachback.server.console.views.judgements import FeedbackView, Tone, feedback_view
 from teachback.server.console.views.prose import render_markdown
 from teachback.server.console.views.steps import cut
 from teachback.store.database import Row
@@ -26,9 +27,17 @@ MAX_TURNS = 200
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FeedbackRow:
-    """One line of the list of feedback."""
+    """One line of the list: what one author said and did about one answer, in one stretch."""
 
-    view: FeedbackView
+    #: What was said comes before what was only done.
+    views: tuple[FeedbackView, ...]
+    icon: str
+    tone: Tone
+    author: str
+    source: str
+    #: The latest of them.
+    occurred_at: datetime
+    withdrawn: bool
     #: Its trail, or its session; None while its target has not arrived.
     href: str | None
     #: The query of its trace; None when it has none or has not arrived.
@@ -90,12 +99,33 @@ class KeyRow:
     revoked_at: datetime | None
 
 
-def feedback_row(row: Row, traces: Mapping[str, Row], reasons: Mapping[str, Reason]) -> FeedbackRow:
-    """Describe a stored feedback beside the trace it is about, when that has arrived."""
-    feedback = from_row(row)
+def feedback_rows(
+    rows: Sequence[Row], traces: Mapping[str, Row], reasons: Mapping[str, Reason]
+) -> list[FeedbackRow]:
+    """Describe stored feedback, newest first, beside the traces that have arrived.
+
+    Neighbours by one author on one target share a line.
+    """
+    groups = groupby(rows, key=lambda row: (row["trace_id"], row["session_id"], row["author"]))
+    return [_feedback_row(list(group), traces, reasons) for _, group in groups]
+
+
+def _feedback_row(
+    rows: Sequence[Row], traces: Mapping[str, Row], reasons: Mapping[str, Reason]
+) -> FeedbackRow:
+    row, feedback = rows[0], from_row(rows[0])
     trace = traces.get(feedback.trace_id or "")
+    views = [feedback_view(from_row(one), reasons, negative=one["negative"]) for one in rows]
+    views.sort(key=lambda view: (view.withdrawn, view.kind == "implicit"))
+    first = next((view for view in views if view.tone == "negative"), views[0])
     return FeedbackRow(
-        view=feedback_view(feedback, reasons, negative=row["negative"]),
+        views=tuple(views),
+        icon=first.icon,
+        tone=first.tone,
+        author=first.author,
+        source=first.source,
+        occurred_at=feedback.occurred_at,
+        withdrawn=all(view.withdrawn for view in views),
         href=_target_path(feedback.trace_id, feedback.session_id, matched=row["matched"]),
         query=trace["query"] if trace else None,
         environment=trace["environment"] if trace else None,

@@ -1,17 +1,20 @@
-"""Feedback in full, grouped by what one author gave in one go."""
+"""Feedback in full, grouped by who gave it in one stretch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import groupby
 
-from teachback.model.feedback import Feedback
 from teachback.model.project import Reason
 from teachback.record.trail import Judgement
 from teachback.server.console.views.judgements import FeedbackView, feedback_view
 from teachback.server.console.views.markup import Piece, readable, tracked
 from teachback.server.console.views.notes import Note
+
+#: Judgements of one author within this time carry one time.
+TOGETHER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,11 +25,13 @@ class Entry:
     changes: tuple[Piece, ...]
     note: Note | None
     history: tuple[FeedbackView, ...]
+    #: When it was given, unless that was together with the first of its group.
+    later_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submission:
-    """What one author gave in one go."""
+    """What one author gave without anybody else between."""
 
     author: str
     source: str
@@ -37,37 +42,35 @@ class Submission:
 def submissions_of(
     judged: Sequence[Judgement], notes: Mapping[str, Note], reasons: Mapping[str, Reason]
 ) -> tuple[Submission, ...]:
-    """Group what was given in one go by one author, in order of time.
+    """Group feedback that is in order of time.
 
     `notes` are those of annotations, by the feedback's id; `reasons` the project's, by label.
     """
-    groups: dict[tuple[str, str], list[Entry]] = {}
-    for one in judged:
-        together = one.feedback.submission_id or _alone(one.feedback)
-        entry = _entry(one, notes.get(one.feedback.id), reasons)
-        groups.setdefault((together, one.feedback.author), []).append(entry)
-    return tuple(_submission(group) for group in groups.values())
+    groups = groupby(judged, key=lambda one: (one.feedback.author, one.feedback.source))
+    return tuple(_submission(list(group), notes, reasons) for _, group in groups)
 
 
-def _alone(feedback: Feedback) -> str:
-    """Return what a feedback without a submission is grouped by: behaviour is told as one story."""
-    return feedback.kind if feedback.kind == "implicit" else feedback.id
+def _submission(
+    group: Sequence[Judgement], notes: Mapping[str, Note], reasons: Mapping[str, Reason]
+) -> Submission:
+    start = group[0].feedback.occurred_at
+    entries = tuple(_entry(one, notes.get(one.feedback.id), reasons, start) for one in group)
+    return Submission(
+        author=entries[0].view.author,
+        source=entries[0].view.source,
+        occurred_at=start,
+        entries=entries,
+    )
 
 
-def _entry(one: Judgement, note: Note | None, reasons: Mapping[str, Reason]) -> Entry:
+def _entry(
+    one: Judgement, note: Note | None, reasons: Mapping[str, Reason], start: datetime
+) -> Entry:
+    at = one.feedback.occurred_at
     return Entry(
         view=feedback_view(one.feedback, reasons, negative=one.negative),
         changes=tracked(readable(one.changes or ())),
         note=note,
         history=tuple(feedback_view(earlier, reasons) for earlier in reversed(one.history)),
-    )
-
-
-def _submission(entries: Sequence[Entry]) -> Submission:
-    first = entries[0].view
-    return Submission(
-        author=first.author,
-        source=first.source,
-        occurred_at=first.occurred_at,
-        entries=tuple(entries),
+        later_at=at if at - start >= TOGETHER else None,
     )

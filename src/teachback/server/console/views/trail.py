@@ -22,6 +22,8 @@ from teachback.server.console.views.submissions import Entry, Submission, submis
 
 #: A query longer than this is a text to read, not a title.
 TITLE_LENGTH = 140
+#: Characters by which an earlier message is recognised.
+BEGINNING = 90
 
 CONTEXT_TITLES: dict[ContextKind, str] = {
     "system_prompt": "System prompt",
@@ -41,6 +43,8 @@ class ContextView:
     version: str
     score: str | None
     length: str
+    #: How an earlier message begins; other layers are known by their names.
+    begins: str
     pieces: tuple[Piece, ...]
     #: It carries annotations, so it starts unfolded.
     open: bool
@@ -163,6 +167,7 @@ def _context_item(item: ContextItem, anchors: Sequence[Anchor]) -> ContextView:
         version=item.version,
         score=number(item.score) if item.score is not None else None,
         length=plural(len(content), "character"),
+        begins=excerpt(content, BEGINNING) if item.kind == "message" else "",
         pieces=pieces,
         open=bool(anchors),
     )
