@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -112,7 +112,7 @@ class Client:
         role: str | None = None,
         surface: str | None = None,
         locale: str | None = None,
-        tags: tuple[str, ...] | list[str] = (),
+        tags: Iterable[str] | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> Trace:
         """Begin the trace of one request; use it with `with`, or call `end` on it."""

@@ -14,14 +14,10 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def encoded(kind: RecordKind, fields: Mapping[str, object]) -> Record:
-    """Return a record of the fields that say something; an absent field is shorter than a null.
-
-    Raises whatever cannot be encoded even after rendering.
-    """
-    present = {name: value for name, value in fields.items() if value is not None}
+    """Return the fields as a record; raises whatever cannot be encoded even after rendering."""
     try:
-        payload = _ENCODER.encode(present)
+        payload = _ENCODER.encode(fields)
     except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError):
         # Lone surrogates, huge integers, foreign types: the slow way takes everything.
-        payload = _ENCODER.encode(render.as_json(present))
+        payload = _ENCODER.encode(render.as_json(fields))
     return Record(kind, scrub(payload))

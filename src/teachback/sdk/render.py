@@ -67,19 +67,20 @@ def as_object(value: object) -> dict[str, Json] | None:
     return rendered if isinstance(rendered, dict) else {"value": rendered}
 
 
-@_or_none
 def as_number(value: object) -> float | None:
     """Return a finite number, or None."""
-    if value is None or isinstance(value, str | bytes):
+    if value is None or type(value) is str:
         return None
-    number = float(value)  # type: ignore[arg-type]
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except Exception:
+        return None
     return number if math.isfinite(number) else None
 
 
-@_or_none
 def as_moment(value: object) -> datetime | None:
     """Return a time with an offset; one without is taken as local, which is what it is."""
-    if not isinstance(value, datetime):
+    if type(value) is not datetime:
         return None
     return value if value.tzinfo is not None else value.astimezone()
 
@@ -94,6 +95,8 @@ def as_words(values: object) -> list[str] | None:
 
 def as_word(value: object) -> str | None:
     """Return a short text; the server takes no longer one, and a cut word beats a lost record."""
+    if type(value) is str and len(value) <= MAX_WORD_CHARS:
+        return value or None
     text = as_text(value)
     return text[:MAX_WORD_CHARS] if text else None
 

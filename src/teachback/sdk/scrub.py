@@ -22,11 +22,11 @@ _NAME_ENDINGS = ("token", "pwd", "jwt", "bearer", "sessionid", "authkey", "csrf"
 
 #: A value inside a JSON string: no blank, quote, backslash or separator.
 _VALUE = rb"[^\s\"'\\,;&<>{}()\[\]]"
-#: How a name is followed by its value: as a JSON member, as JSON or Python inside a text, as
-#: `name=value`, and as a header or a line of prose, where only what holds a digit is a secret.
+#: How a name is followed by its value: as JSON or Python inside a text, as `name=value`, and as a
+#: header or a line of prose, where only what holds a digit is a secret. Members of the record
+#: itself are hidden by name when it is rendered.
 _ASSIGNED = (
-    rb"(?:\"\s*:\s*\"(?P<member>(?:[^\"\\]|\\.)+)"
-    rb"|(?:\\+\"|')\s*[:=]\s*(?:b?'|\\+\")(?P<quoted>[^\"'\\]+)"
+    rb"(?:(?:\\+\"|')\s*[:=]\s*(?:b?'|\\+\")(?P<quoted>[^\"'\\]+)"
     rb"|=(?P<assigned>" + _VALUE + rb"{4,})"
     rb"|\s*[:=]\s*(?:bearer |basic |token )?(?P<told>(?="
     + _VALUE

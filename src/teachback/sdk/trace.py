@@ -62,7 +62,7 @@ class Trace:
         self.surface: str | None = None
         self.locale: str | None = None
         self.release: str | None = None
-        self.tags: Iterable[str] = ()
+        self.tags: Iterable[str] | None = None
         self.metadata: Mapping[str, object] | None = None
         self.started_at = datetime.now(UTC)
         self.context: list[Fields] = []

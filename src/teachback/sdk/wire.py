@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from teachback.sdk import render
 from teachback.sdk.settings import Settings, as_environment
@@ -13,32 +14,33 @@ NOT_CAPTURED = "[not captured]"
 #: Stands for each character of a quotation, whose length the server checks.
 HIDDEN_CHARACTER = "█"
 
-#: Values of our own making, ready to be encoded.
-_EXACT = ("id", "kind", "occurred_at")
+#: Types that are ready to be encoded as they are.
+_READY = (str, bool, datetime)
 
 
 def trace_fields(trace: Trace, settings: Settings) -> Fields:
-    """Return what is sent of a trace."""
+    """Return what is sent of a trace; what says nothing is left out."""
     captured = settings.capture_content
-    fields: Fields = {"id": trace.id, "started_at": render.as_moment(trace.started_at)}
-    fields["query"] = (render.as_text(trace.query) or "") if captured else NOT_CAPTURED
-    fields["output"] = render.as_text(trace.output) if captured else None
-    fields["error"] = _error(trace.error, captured=captured)
-    for names, convert in _PLAIN:
-        for name in names:
-            if (value := getattr(trace, name)) is not None:
-                fields[name] = convert(value)
-    fields["tags"] = render.as_words(trace.tags)
-    fields["metadata"] = render.as_object(trace.metadata)
-    fields["context"] = [_context(item, captured=captured) for item in trace.context] or None
-    fields["spans"] = [_span(span, captured=captured) for span in trace.spans] or None
-    return _with_defaults(fields, trace, settings)
+    fields: Fields = {
+        "query": (render.as_text(trace.query) or "") if captured else NOT_CAPTURED,
+        "environment": as_environment(trace.environment, default=settings.environment),
+    }
+    if settings.release is not None:
+        fields["release"] = settings.release
+    _copy(trace, _TRACE, fields)
+    _copy(trace, _CONTENT if captured else _NO_CONTENT, fields)
+    if trace.context:
+        fields["context"] = [_context(item, captured=captured) for item in trace.context]
+    if trace.spans:
+        fields["spans"] = [_span(span, captured=captured) for span in trace.spans]
+    return fields
 
 
 def feedback_fields(said: Fields, settings: Settings) -> Fields:
     """Return what is sent of a judgement; without content an annotation keeps its place alone."""
     fields: Fields = {
-        name: value if name in _EXACT else render.as_json(value) for name, value in said.items()
+        name: value if type(value) in _READY else render.as_json(value)
+        for name, value in said.items()
     }
     if not settings.capture_content and isinstance(selector := fields.get("selector"), dict):
         hidden = HIDDEN_CHARACTER * len(str(selector.get("exact") or ""))
@@ -46,40 +48,34 @@ def feedback_fields(said: Fields, settings: Settings) -> Fields:
     return fields
 
 
-def _with_defaults(fields: Fields, trace: Trace, settings: Settings) -> Fields:
-    fields["environment"] = as_environment(trace.environment, default=settings.environment)
-    fields["release"] = fields.get("release") or settings.release
-    return fields
+def _copy(source: Trace | Span, table: Table, fields: Fields) -> None:
+    for name, convert in table:
+        value = getattr(source, name, None)
+        if value is not None and (converted := convert(value)) is not None:
+            fields[name] = converted
 
 
 def _context(item: Mapping[str, object], *, captured: bool) -> Fields:
-    fields: Fields = {"kind": item["kind"], "score": render.as_number(item["score"])}
-    fields["name"] = render.as_word(item["name"])
-    fields["version"] = render.as_word(item["version"])
-    fields["content"] = (render.as_text(item["content"]) or "") if captured else None
-    return {name: value for name, value in fields.items() if value is not None}
+    fields: Fields = {"kind": item["kind"]}
+    if captured:
+        fields["content"] = render.as_text(item["content"]) or ""
+    for name in ("name", "version"):
+        if (word := render.as_word(item[name])) is not None:
+            fields[name] = word
+    if (score := render.as_number(item["score"])) is not None:
+        fields["score"] = score
+    return fields
 
 
 def _span(span: Span, *, captured: bool) -> Fields:
-    fields: Fields = {
-        "id": span.id,
-        "name": render.as_word(span.name) or "span",
-        "parent_id": span.parent_id,
-        "kind": render.as_word(span.kind),
-        "started_at": render.as_moment(span.started_at),
-        "latency_ms": render.as_number(span.latency_ms),
-        "input": render.as_text(span.input) if captured else None,
-        "output": render.as_text(span.output) if captured else None,
-        "error": _error(span.error, captured=captured),
-        "metadata": render.as_object(span.metadata),
-    }
-    return {name: value for name, value in fields.items() if value is not None}
+    fields: Fields = {"name": "span"}
+    _copy(span, _SPAN, fields)
+    _copy(span, _SPAN_CONTENT if captured else _NO_CONTENT, fields)
+    return fields
 
 
-def _error(error: object, *, captured: bool) -> str | None:
-    """Return what went wrong; without content only its type, messages quote what they choke on."""
-    if error is None or captured:
-        return render.as_text(error)
+def _error_type(error: object) -> str:
+    """Return what went wrong without what was said: messages quote what they choke on."""
     return type(error).__name__ if isinstance(error, BaseException) else "error"
 
 
@@ -93,13 +89,38 @@ def _count(value: object) -> int | None:
     return None if number is None else int(number)
 
 
-_WORDS = ("request_model", "response_model", "provider", "role", "surface", "locale", "release")
-_IDS = ("session_id", "user_id")
-_COUNTS = ("turn", "input_tokens", "output_tokens")
-_NUMBERS = ("latency_ms", "first_token_ms", "cost_usd")
-_PLAIN: tuple[tuple[tuple[str, ...], Callable[[object], object]], ...] = (
-    (_WORDS, render.as_word),
-    (_IDS, _id),
-    (_COUNTS, _count),
-    (_NUMBERS, render.as_number),
+Table = tuple[tuple[str, Callable[[object], object]], ...]
+
+_TRACE: Table = (
+    ("id", _id),
+    ("started_at", render.as_moment),
+    ("latency_ms", render.as_number),
+    ("session_id", _id),
+    ("user_id", _id),
+    ("turn", _count),
+    ("request_model", render.as_word),
+    ("response_model", render.as_word),
+    ("provider", render.as_word),
+    ("input_tokens", _count),
+    ("output_tokens", _count),
+    ("first_token_ms", render.as_number),
+    ("cost_usd", render.as_number),
+    ("role", render.as_word),
+    ("surface", render.as_word),
+    ("locale", render.as_word),
+    ("release", render.as_word),
+    ("tags", render.as_words),
+    ("metadata", render.as_object),
 )
+_CONTENT: Table = (("output", render.as_text), ("error", render.as_text))
+_NO_CONTENT: Table = (("error", _error_type),)
+_SPAN: Table = (
+    ("id", _id),
+    ("name", render.as_word),
+    ("kind", render.as_word),
+    ("parent_id", _id),
+    ("started_at", render.as_moment),
+    ("latency_ms", render.as_number),
+    ("metadata", render.as_object),
+)
+_SPAN_CONTENT: Table = (("input", render.as_text), *_CONTENT)
