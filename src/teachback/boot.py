@@ -132,7 +132,8 @@ def run_http(
         background=_background(started) if settings.worker else None,
         on_stopped=started.stop,
     )
-    server = _Server(_uvicorn(options), on_started=lambda: _listening(url, say, on_listening))
+    config = _uvicorn(options, proxied=settings.public_url is not None)
+    server = _Server(config, on_started=lambda: _listening(url, say, on_listening))
     server.run(sockets=[listener])
 
 
@@ -149,12 +150,14 @@ class _Server(uvicorn.Server):
             self._on_started()
 
 
-def _uvicorn(options: Options) -> uvicorn.Config:
+def _uvicorn(options: Options, *, proxied: bool) -> uvicorn.Config:
     return uvicorn.Config(
         make_app(options),
         access_log=False,
         log_level="warning",
         server_header=False,
+        # Whom the client pretends to be matters only behind a proxy of the installation's own.
+        proxy_headers=proxied,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE_S,
         h11_max_incomplete_event_size=64 * 1024,

@@ -23,6 +23,7 @@ from teachback.server import problems
 from teachback.server.api import routes
 from teachback.server.console import routes as console
 from teachback.server.context import Context
+from teachback.server.hot import HotRoutes
 from teachback.server.metrics import Metrics
 from teachback.server.middleware import Edge
 from teachback.store.database import Database
@@ -46,8 +47,12 @@ class Options:
     on_stopped: Callable[[], None] | None = None
 
 
-def make_app(options: Options) -> FastAPI:
+def make_app(options: Options) -> ASGIApp:
     """Return the application; it opens the database when it starts."""
+    return Edge(HotRoutes(_make_fastapi(options), routes.HOT))
+
+
+def _make_fastapi(options: Options) -> FastAPI:
     app = FastAPI(
         title="Teachback",
         description="Teach your LLM application from its users.",
@@ -59,7 +64,6 @@ def make_app(options: Options) -> FastAPI:
     console.include(app)
     for path, mounted in options.mounts.items():
         app.mount(path, mounted)
-    app.add_middleware(Edge)
     app.add_exception_handler(TeachbackError, problems.on_teachback_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)

@@ -36,11 +36,12 @@ class Edge:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        is_open = scope["path"].startswith(OPEN_PATHS)
+        is_api = scope["path"].startswith("/v1/")
+        is_open = is_api and scope["path"].startswith(OPEN_PATHS)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add_headers(MutableHeaders(scope=message), is_open=is_open)
+                _add_headers(message, is_api=is_api, is_open=is_open)
             await send(message)
 
         if is_open and scope["method"] == "OPTIONS":
@@ -52,11 +53,17 @@ class Edge:
             await self._app(scope, receive, answer)
 
 
-def _add_headers(headers: MutableHeaders, *, is_open: bool) -> None:
+def _add_headers(message: Message, *, is_api: bool, is_open: bool) -> None:
+    if is_api:  # JSON needs no policy for pages, and these routes are the hot ones
+        message["headers"] = [*message["headers"], *(_OPEN_HEADERS if is_open else _API_HEADERS)]
+        return
+    headers = MutableHeaders(scope=message)
     for name, value in SECURITY.items():
         headers.setdefault(name, value)
-    if is_open:
-        headers["access-control-allow-origin"] = "*"
+
+
+_API_HEADERS = [(b"x-content-type-options", b"nosniff")]
+_OPEN_HEADERS = [*_API_HEADERS, (b"access-control-allow-origin", b"*")]
 
 
 def _forged(scope: Scope, headers: Headers) -> bool:
