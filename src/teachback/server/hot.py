@@ -42,5 +42,5 @@ async def _answer(handler: Handler, request: Request) -> Response:
         return await handler(request)
     except TeachbackError as error:
         return problems.respond(error)
-    except Exception as error:  # noqa: BLE001 - the edge: whatever it is, there is one answer
+    except Exception as error:  # whatever it is, there is one answer
         return await problems.on_bug(request, error)
