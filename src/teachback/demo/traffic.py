@@ -20,6 +20,8 @@ DAYS = 30
 VISITS = 900
 #: End users who come; each about three times.
 PEOPLE = 220
+#: Nobody comes so late that their visit is not over by now.
+LEAVING = dt.timedelta(minutes=20)
 
 #: Traffic of a weekday beside others, from Monday.
 _WEEK = (1.15, 1.1, 1.05, 1.0, 0.85, 0.3, 0.25)
@@ -43,22 +45,24 @@ class Traffic:
     def past(self, now: dt.datetime, *, visits: int = VISITS) -> Iterator[Visit]:
         """Yield the visits of the thirty days before now, by time of arrival."""
         start = now - dt.timedelta(days=DAYS)
-        arrivals = sorted(self._arrival(start) for _ in range(visits))
+        arrivals = sorted(self._arrival(start, now - LEAVING) for _ in range(visits))
         for at in arrivals:
-            if at < now - dt.timedelta(minutes=20):
-                yield self._visit(at, day=(at - start).days)
+            yield self._visit(at, day=(at - start).days)
 
     def next(self, at: dt.datetime) -> Visit:
         """Return a visit of right now."""
         return self._visit(at, day=DAYS)
 
-    def _arrival(self, start: dt.datetime) -> dt.datetime:
-        weights = [_WEEK[(start + dt.timedelta(days=day)).weekday()] for day in range(DAYS)]
-        day = some(self._rng, range(DAYS), weights)
-        hour = some(self._rng, range(24), _HOURS)
-        midnight = (start + dt.timedelta(days=day)).replace(hour=0, minute=0, second=0)
-        at = midnight + dt.timedelta(hours=hour, seconds=self._rng.uniform(0, 3600))
-        return max(at, start)
+    def _arrival(self, start: dt.datetime, end: dt.datetime) -> dt.datetime:
+        """Draw days by their weekday and hours by the time of day until one lies between."""
+        dates = [start + dt.timedelta(days=day) for day in range(DAYS + 1)]
+        weights = [_WEEK[date.weekday()] for date in dates]
+        while True:
+            midnight = some(self._rng, dates, weights).replace(hour=0, minute=0, second=0)
+            hours = some(self._rng, range(24), _HOURS) + self._rng.random()
+            at = midnight + dt.timedelta(hours=hours)
+            if start <= at <= end:
+                return at
 
     def _visit(self, at: dt.datetime, *, day: int) -> Visit:
         rng = self._rng

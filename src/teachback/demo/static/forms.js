@@ -117,7 +117,7 @@ function choice(output, choices) {
     { class: "field" },
     make("span", { class: "field-label" }, "Which passage?"),
     make("select", { class: "input", name: "place" }, ...options),
-    make("span", { class: "field-hint" }, "Or select a few words of the answer with the mouse."),
+    make("span", { class: "field-hint" }, "Or select a few words in the answer itself."),
   );
 }
 
