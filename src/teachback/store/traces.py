@@ -168,6 +168,18 @@ async def list_turns(db: Database, project_id: str, session_id: str) -> list[Tra
     return [from_row(row) for row in rows]
 
 
+async def list_turn_ids(db: Database, project_id: str, session_id: str) -> list[str]:
+    """Return the ids of a session's turns in the order of `list_turns`."""
+    rows = await db.all(
+        """
+        select id from trace where project_id = %s and session_id = %s
+        order by started_at, turn nulls last, id limit 1000
+        """,
+        (project_id, session_id),
+    )
+    return [row["id"] for row in rows]
+
+
 async def find_outputs(db: Database, project_id: str, trace_ids: Sequence[str]) -> dict[str, Row]:
     """Return query, output and where-abouts of several traces, for lists of feedback."""
     rows = await db.all(

@@ -10,7 +10,7 @@ from teachback.server.console.views.judgements import reasons_by_label
 from teachback.server.console.views.lists import neighbours
 from teachback.server.console.views.trail import trail_view
 from teachback.server.console.visit import Visit
-from teachback.store.traces import list_turns
+from teachback.store.traces import list_turn_ids
 
 
 async def show(visit: Visit) -> Response:
@@ -18,7 +18,7 @@ async def show(visit: Visit) -> Response:
     trace_id = visit.request.path_params["id"]
     trail = await get_trail(visit.db, visit.project.id, trace_id)
     session_id = trail.trace.session_id
-    turns = await list_turns(visit.db, visit.project.id, session_id) if session_id else []
+    turns = await list_turn_ids(visit.db, visit.project.id, session_id) if session_id else []
     return page(
         visit.request, "trail.html", visit=visit,
         trail=trail_view(trail, reasons_by_label(visit.project.reasons)),

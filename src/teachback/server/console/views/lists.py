@@ -172,9 +172,8 @@ def turn_views(
     )
 
 
-def neighbours(trace_id: str, turns: Sequence[Trace]) -> Neighbours:
+def neighbours(trace_id: str, ids: Sequence[str]) -> Neighbours:
     """Find a turn's place among the turns of its session."""
-    ids = [turn.id for turn in turns]
     if trace_id not in ids:
         return Neighbours()
     at = ids.index(trace_id)
