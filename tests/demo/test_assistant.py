@@ -105,7 +105,8 @@ class _Model(BaseHTTPRequestHandler):
         knows = "refund within" in messages[0]["content"]
         choice = {"message": {"role": "assistant", "content": f"I read it: {knows}"}}
         answer = {"model": "tiny-1", "choices": [choice], "usage": {"prompt_tokens": 9}}
-        body = json.dumps({} if fails else answer).encode()
+        silent = fails or "mumble" in messages[-1]["content"]
+        body = json.dumps({"choices": []} if silent else answer).encode()
         self.send_response(500 if fails else 200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -139,11 +140,12 @@ def test_a_model_words_the_answer_when_there_is_one() -> None:
     assert reply.error is None
 
 
-def test_templates_answer_when_the_model_fails() -> None:
+@pytest.mark.parametrize("failure", ["fail", "mumble"])
+def test_templates_answer_when_the_model_fails(failure: str) -> None:
     """A model that is away is named as the reason, and the visitor still gets an answer."""
     with running_model() as model:
         assistant = Assistant(with_flaws().library(), model=model)
-        reply = assistant.answer("What is your refund period? fail")
+        reply = assistant.answer(f"What is your refund period? {failure}")
     assert reply.model == NO_MODEL
     assert "refund within" in reply.text
     assert "did not answer" in (reply.error or "")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import httpx2
+import msgspec
 
 from teachback.demo.reply import Given
 
@@ -32,8 +34,8 @@ class ChatModel:
         try:
             response = self._http.post("chat/completions", json=body)
             response.raise_for_status()
-            return _completion(response.json(), self.name)
-        except (httpx2.HTTPError, ValueError, LookupError, TypeError) as error:
+            return _completion(response.content, self.name)
+        except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.MsgspecError) as error:
             raise ModelError(f"the model did not answer: {type(error).__name__}") from error
 
     def close(self) -> None:
@@ -51,15 +53,35 @@ class Completion:
     output_tokens: int | None = None
 
 
-def _completion(answer: dict[str, object], asked: str) -> Completion:
-    choices, usage = answer["choices"], answer.get("usage") or {}
-    assert isinstance(choices, list)
-    assert isinstance(usage, dict)
+class _Message(msgspec.Struct):
+    content: str
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Answer(msgspec.Struct):
+    """What we read of a chat completion."""
+
+    choices: Annotated[list[_Choice], msgspec.Meta(min_length=1)]
+    model: str = ""
+    usage: _Usage | None = None
+
+
+def _completion(body: bytes, asked: str) -> Completion:
+    answer = msgspec.json.decode(body, type=_Answer)
+    usage = answer.usage or _Usage()
     return Completion(
-        text=str(choices[0]["message"]["content"]).strip(),
-        model=str(answer.get("model") or asked),
-        input_tokens=usage.get("prompt_tokens"),
-        output_tokens=usage.get("completion_tokens"),
+        text=answer.choices[0].message.content.strip(),
+        model=answer.model or asked,
+        input_tokens=usage.prompt_tokens,
+        output_tokens=usage.completion_tokens,
     )
 
 
