@@ -48,6 +48,18 @@ def test_everything_arrives_when_the_server_comes_back(make_client: MakeClient, 
     assert max(len(b["traces"]) for b in stub.requests) == 100
 
 
+def test_application_is_told_when_the_queue_was_full(make_client: MakeClient, stub: Stub) -> None:
+    """Losses inside the application's own calls are told from the background thread."""
+    errors: list[DeliveryError] = []
+    stub.rule = lambda _: Answer(503)
+    client = make_client(max_spool_bytes=2000, on_error=errors.append)
+    send(client, 50)
+    stub.rule = lambda _: Answer(200)
+    assert client.flush(timeout_s=10)
+    assert {(e.reason, e.kind) for e in errors} == {("queue_full", "trace")}
+    assert {("queue_full", "trace"): sum(e.count for e in errors)} == client.dropped
+
+
 def test_sent_and_reported_make_up_what_was_offered_when_the_queue_is_full(
     make_client: MakeClient, stub: Stub
 ) -> None:
@@ -319,6 +331,20 @@ def test_server_can_correct_a_wrong_clock_when_it_knows_when_we_sent(
     tb.flush()
     sent_at = datetime.fromisoformat(stub.requests[0]["sent_at"])
     assert abs((datetime.now(UTC) - sent_at).total_seconds()) < 60
+
+
+def test_dead_processes_leave_no_room_when_they_filled_the_disk(
+    make_client: MakeClient, stub: Stub, tmp_path: Path
+) -> None:
+    """A program that crashes and starts again during an outage keeps to its share of the disk."""
+    stub.rule = lambda _: Answer(401)
+    for _ in range(3):
+        client = make_client(max_spool_bytes=20_000)
+        client.flush(timeout_s=0.3)
+        send(client, 100)
+        client.close(timeout_s=0)
+    waiting = sum(path.stat().st_size for path in (tmp_path / "spool").rglob("*.seg"))
+    assert 10_000 < waiting < 25_000
 
 
 def test_losses_survive_when_the_process_ends_before_reporting(

@@ -203,17 +203,20 @@ class Client:
         _clients.add(self)
         # Holds the client until it is closed: a forgotten one is delivered all the same.
         atexit.register(self.close)
-        try:
-            # Starts at once, so that what an earlier process left behind is delivered.
-            self._delivery.start()
-        except RuntimeError as error:  # no more threads: the next record tries again
-            say_failure("Client", error)
+        # Starts at once, so that what an earlier process left behind is delivered.
+        self._notice()
 
     def _send_trace(self, trace: Trace) -> None:
         self._put("trace", lambda: wire.trace_fields(trace, self.settings))
 
     def _send_feedback(self, fields: Fields) -> None:
         self._put("feedback", lambda: wire.feedback_fields(fields, self.settings))
+
+    def _notice(self) -> None:
+        try:
+            self._delivery.notice()
+        except RuntimeError as error:  # no more threads, as at the end of a program
+            say_failure("starting the sender", error)
 
     def _lose_feedback(self) -> None:
         self._losses.add("unrenderable", "feedback")
@@ -229,7 +232,7 @@ class Client:
             say_failure(f"encoding a {kind}", error)
             return
         self._queue.put(record)
-        self._delivery.notice()
+        self._notice()
 
     def _after_fork(self) -> None:
         self._losses.after_fork()

@@ -50,19 +50,17 @@ class Delivery:
         self._limit = MAX_BATCH_RECORDS
         self._told: set[int] = set()
 
-    def start(self) -> bool:
-        """Start the thread unless it runs."""
+    def _start(self) -> None:
         with self._starting:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="teachback", daemon=True)
                 thread.start()
                 self._thread = thread
-        return True
 
     def notice(self) -> None:
         """Say that something was put in the queue; starts the thread on first use."""
         if self._thread is None:
-            self.start()
+            self._start()
         if self._idle:
             self._idle = False
             self._wake.set()
@@ -73,8 +71,10 @@ class Delivery:
         Pauses of our own are cut short, those the server asked for are kept. `leaving` does not
         wait for a server that is away when nothing would be lost.
         """
-        if self._thread is None and not self.start():
-            return False
+        if self._thread is None:
+            if self._queue.sequence == 0:  # a child process that has recorded nothing
+                return True
+            self._start()
         with self._changed:
             wanted = self._queue.sequence
             self._drained = -1

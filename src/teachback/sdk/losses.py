@@ -20,6 +20,10 @@ Reason = Literal[
 ]
 
 
+#: Told with the report: these happen inside the application's calls, where no callback may run.
+_SILENT = ("queue_full", "unrenderable", "corrupt", "shutdown")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeliveryError:
     """What `on_error` is told; it never holds content."""
@@ -80,9 +84,13 @@ class Losses:
             return +self._unreported
 
     def reported(self, counts: Counter[Count]) -> None:
-        """Note that the server has heard these."""
+        """Note that the server has heard these; the application hears of those it has not yet."""
         with self._lock:
             self._unreported.subtract(counts)
+        for (reason, kind), count in counts.items():
+            if reason in _SILENT:
+                message = "lost before sending"
+                self.tell(DeliveryError(reason=reason, kind=kind, message=message, count=count))
 
     def after_fork(self) -> None:
         """Start from nothing in a child: the parent reports its own."""

@@ -58,6 +58,8 @@ class Queue:
         self.sequence = 0
         self._own: Spool | None = None
         self._adopted: deque[Spool] = deque()
+        #: What they take of the disk we may use.
+        self._adopted_bytes = 0
         self._memory: deque[Record] = deque()
         self._memory_bytes = 0
         self._use_disk_at = 0.0
@@ -75,6 +77,7 @@ class Queue:
             self.sequence += 1
         if not kept:
             self._losses.add("queue_full", record.kind)
+            say_once("teachback: the spool is full; the newest records are dropped and counted")
         return kept
 
     def next(self, limit: int = MAX_BATCH_RECORDS) -> Waiting | None:
@@ -82,7 +85,7 @@ class Queue:
         while self._adopted:
             if (waiting := self._read(self._adopted[0], limit)) is not None:
                 return waiting
-            self._adopted.popleft().close()
+            self._leave(self._adopted.popleft())
         if self._own is not None and (waiting := self._read(self._own, limit)) is not None:
             return waiting
         return self._read_memory(limit)
@@ -104,7 +107,13 @@ class Queue:
         if self.folder is None or now < self._look_again_at:
             return
         self._look_again_at = now + DISK_PAUSE_S
-        self._adopted.extend(spool.orphans(self.folder))
+        for orphan in spool.orphans(self.folder):
+            self._adopted.append(orphan)
+            self._adopted_bytes += orphan.size
+
+    def _leave(self, orphan: Spool) -> None:
+        self._adopted_bytes -= orphan.size
+        orphan.close()
 
     def hurry(self) -> None:
         """Make the next `adopt` look at once."""
@@ -139,7 +148,7 @@ class Queue:
         try:
             if self._own is None:
                 self._own = spool.create(self.folder, max_bytes=self._max_bytes)
-            self._own.append(record)
+            self._own.append(record, reserved=self._adopted_bytes)
         except SpoolFull:
             return False
         except OSError as error:

@@ -69,18 +69,22 @@ class Spool:
         self._appended = 0
         self._delivered = 0
         self._read_at = _stored_position(folder)
+        #: Bytes that an orphan takes; of our own spool, nothing yet.
+        self.size = sum(path.stat().st_size for path in folder.glob("*.seg"))
         if writable:
             self._roll()
             self._read_at = Position(self._number, frames.FILE_HEADER_BYTES)
 
-    def append(self, record: Record, *, over_limit: bool = False) -> None:
+    def append(self, record: Record, *, reserved: int = 0, over_limit: bool = False) -> None:
         """Write one record; it outlives the process from here on.
 
-        Raises SpoolFull at the configured size, OSError when the disk refuses.
+        Raises SpoolFull at the configured size, of which `reserved` bytes are taken elsewhere;
+        OSError when the disk refuses.
         """
         data = frames.frame(record)
         with self._guard:
-            full = self._appended - self._delivered + len(data) > self._max_bytes
+            waiting = self._appended - self._delivered + reserved
+            full = waiting + len(data) > self._max_bytes
             if full and not over_limit:
                 raise SpoolFull
             if self._written + len(data) > self._segment_bytes and self._holds_records():

@@ -15,7 +15,7 @@ NOT_CAPTURED = "[not captured]"
 HIDDEN_CHARACTER = "█"
 
 #: Types that are ready to be encoded as they are.
-_READY = (str, bool, datetime)
+_READY = (str, bool, int, float, datetime)
 
 
 def trace_fields(trace: Trace, settings: Settings) -> Fields:
