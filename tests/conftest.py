@@ -118,7 +118,10 @@ async def install(db: Database) -> Installation:
     await keep_setting(db, "pepper_fingerprint", "test")
     project = await access.make_project(db, "Support")
     alice = Member(
-        id=new_id(), email=f"alice-{uuid.uuid4().hex[:8]}@example.com", name="Alice", roles={project.id: "owner"}
+        id=new_id(),
+        email=f"alice-{uuid.uuid4().hex[:8]}@example.com",
+        name="Alice",
+        roles={project.id: "owner"},
     )
     await projects.save_member(db, alice)
     secret = await access.make_key(db, PEPPER, project.id, kind="secret", name="server")

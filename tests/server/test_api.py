@@ -49,7 +49,9 @@ def test_batch_stores_neighbours_of_a_bad_record(client: httpx2.Client) -> None:
 def test_same_record_again_is_a_duplicate_and_another_a_conflict(client: httpx2.Client) -> None:
     """Idempotent by the client's id; the first content is kept."""
     first = trace("t-1")
-    answers = [client.post("/v1/traces", json=body) for body in (first, first, trace("t-1", query="x"))]
+    answers = [
+        client.post("/v1/traces", json=body) for body in (first, first, trace("t-1", query="x"))
+    ]
     assert [answer.status_code for answer in answers] == [201, 200, 409]
     assert client.get("/v1/traces/t-1").json()["query"] == first["query"]
 
@@ -86,12 +88,19 @@ def test_withdrawal_appends(client: httpx2.Client) -> None:
     assert found["withdrawn"] is True
     assert [earlier["id"] for earlier in found["history"]] == ["f-1"]
     assert client.post("/v1/feedback/f-1/withdraw", json={"author": "eve"}).status_code == 403
+    assert client.get("/v1/feedback").json()["data"] == []
+    assert len(client.get("/v1/feedback?withdrawn=true").json()["data"]) == 1
 
 
 def test_correction_carries_its_tracked_change(client: httpx2.Client) -> None:
     """The stored change, applied to the output, gives the correction exactly."""
     client.post("/v1/traces", json=trace("t-1", output="It costs 10 euro."))
-    body = {"id": "f-1", "kind": "correction", "trace_id": "t-1", "correction": "It costs 12 euros!"}
+    body = {
+        "id": "f-1",
+        "kind": "correction",
+        "trace_id": "t-1",
+        "correction": "It costs 12 euros!",
+    }
     client.post("/v1/feedback", json=body)
     changes = client.get("/v1/feedback/f-1").json()["changes"]
     assert "".join(text for op, text in changes if op != "-") == "It costs 12 euros!"
@@ -149,7 +158,9 @@ def test_public_key_without_a_good_token_is_refused(server, change: str) -> None
     given = {"forged": token[:-4] + "AAAA", "missing": "", "garbage": "é.b.c"}.get(change, token)
     with server.client(server.public_key) as browser:
         headers = {"teachback-token": given.encode()} if given else {}
-        assert browser.post("/v1/feedback", json=rating("t-1", 0), headers=headers).status_code == 401
+        assert (
+            browser.post("/v1/feedback", json=rating("t-1", 0), headers=headers).status_code == 401
+        )
 
 
 def test_revoked_key_is_refused(server, client: httpx2.Client) -> None:
@@ -174,12 +185,16 @@ def test_idempotency_key_replays_the_first_answer(client: httpx2.Client) -> None
 
 def test_lists_page_without_gaps(client: httpx2.Client) -> None:
     """Following next_cursor sees every record once, newest first."""
-    body = {"data": [trace(f"t-{i:03}", started_at=f"2026-03-01T12:00:{i % 7:02}Z") for i in range(25)]}
+    body = {
+        "data": [trace(f"t-{i:03}", started_at=f"2026-03-01T12:00:{i % 7:02}Z") for i in range(25)]
+    }
     assert client.post("/v1/traces", json=body).json()["stored"] == 25
     seen: list[str] = []
     cursor = None
     while True:
-        page = client.get("/v1/traces", params={"limit": 4} | ({"cursor": cursor} if cursor else {}))
+        page = client.get(
+            "/v1/traces", params={"limit": 4} | ({"cursor": cursor} if cursor else {})
+        )
         seen += [item["id"] for item in page.json()["data"]]
         cursor = page.json()["next_cursor"]
         if cursor is None:
@@ -193,7 +208,9 @@ def test_versions_are_noted_when_first_seen(client: httpx2.Client) -> None:
     for i, version in enumerate(("2", "1", "2")):
         context = [{"kind": "system_prompt", "name": "support", "version": version, "content": "x"}]
         at = f"2026-03-0{3 - i}T00:00:00Z"
-        client.post("/v1/traces", json=trace(f"t-{i}", context=context, started_at=at, release="r9"))
+        client.post(
+            "/v1/traces", json=trace(f"t-{i}", context=context, started_at=at, release="r9")
+        )
     changes = client.get("/v1/changes").json()["data"]
     seen = {(item["kind"], item["version"]): item["first_seen_at"][:10] for item in changes}
     assert seen == {

@@ -213,6 +213,7 @@ class Filters:
     environment: str | None = None
     negative: bool | None = None
     unmatched: bool | None = None
+    withdrawn: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -239,6 +240,7 @@ async def list_feedback(
           and (%(label)s::text is null or %(label)s = any(labels))
           and (%(negative)s::boolean is null or negative = %(negative)s)
           and (%(unmatched)s::boolean is null or matched <> %(unmatched)s)
+          and (%(withdrawn)s::boolean is null or withdrawn = %(withdrawn)s)
           and (%(environment)s::text is null or exists (
                select from trace t where t.project_id = f.project_id and t.id = f.trace_id
                and t.environment = %(environment)s))
@@ -259,6 +261,7 @@ async def list_feedback(
             "environment": filters.environment,
             "negative": filters.negative,
             "unmatched": filters.unmatched,
+            "withdrawn": filters.withdrawn,
             "since": filters.since,
             "until": filters.until,
             "at": before and before[0],

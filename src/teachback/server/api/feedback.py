@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -39,6 +40,7 @@ async def list_feedback(
     environment: str | None = None,
     negative: bool | None = None,
     unmatched: bool | None = None,
+    withdrawn: bool | None = False,
     since: datetime | None = None,
     until: datetime | None = None,
     limit: Limit = 50,
@@ -51,7 +53,7 @@ async def list_feedback(
         Filters(
             kind=kind, name=name, source=source, author=author, trace_id=trace_id,
             session_id=session_id, label=label, environment=environment, negative=negative,
-            unmatched=unmatched, since=since, until=until,
+            unmatched=unmatched, withdrawn=withdrawn, since=since, until=until,
         ),
     )  # fmt: skip
     rows = await store.list_feedback(
@@ -119,7 +121,7 @@ async def _author(request: Request) -> str | None:
 def _own(caller: Caller, filters: Filters) -> Filters:
     if caller.token is None:
         return filters
-    return Filters(trace_id=caller.token.trace_id, author=caller.token.user_id or "")
+    return replace(filters, trace_id=caller.token.trace_id, author=caller.token.user_id or "")
 
 
 def _check_own(caller: Caller, trace_id: str | None, author: str) -> None:
