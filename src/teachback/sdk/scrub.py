@@ -44,18 +44,19 @@ _SCHEME = re.compile(
     rb"(?i:bearer|basic) +(?=[\w+/.~-]*(?:[0-9=]|[a-z][A-Z]))(?P<told>[\w+/.~-]{8,}=*)"
 )
 #: A header's whole line: cookies and schemes such as Digest hold several values.
-_HEADER = re.compile(rb"(?i)(?:authorization|cookie)\s*[:=]\s*(?P<told>[^\"\\]*[0-9=][^\"\\]*)")
+_HEADER = re.compile(
+    rb"(?i)(?:authorization|cookie)"
+    rb"(?:\s*[:=]\s*(?P<line>[^\"\\]*[0-9=][^\"\\]*)|[\w-]{0,20}?" + _ASSIGNED + rb")"
+)
+_PASS = re.compile(rb"(?i)pass(?:w|phrase)[\w-]{0,20}?" + _ASSIGNED)
 _LOGIN = re.compile(rb"://[^/\s:@\"\\]*:(?P<told>[^/\s@\"\\]+)@")
 
 #: Lower-case beginnings of names, and what must stand there.
 _STEMS = (
-    (b"passw", _WIDE),
-    (b"passphrase", _WIDE),
+    (b"pass", _PASS),
     (b"secret", _WIDE),
     (b"authorization", _HEADER),
-    (b"authorization", _WIDE),
     (b"cookie", _HEADER),
-    (b"cookie", _WIDE),
     (b"credential", _WIDE),
     (b"token", _EXACT),
     (b"pwd", _EXACT),
