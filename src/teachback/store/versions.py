@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from teachback.model.trace import Trace
 from teachback.store.copy import as_columns
 from teachback.store.database import Connection, Database, Row
 
 
-class Version(NamedTuple):
-    """A version that a trace ran with."""
-
-    project_id: str
-    kind: str
-    name: str
-    version: str
+#: A version that a trace ran with: (project id, kind, name, version).
+Version = tuple[str, str, str, str]
 
 
 def versions_of(project_id: str, trace: Trace, hashes: tuple[bytes, ...]) -> tuple[Version, ...]:
@@ -26,16 +20,16 @@ def versions_of(project_id: str, trace: Trace, hashes: tuple[bytes, ...]) -> tup
     `hashes` are those of the context's items.
     """
     found = [
-        Version(project_id, _KINDS[item.kind], item.name, item.version or digest.hex()[:12])
+        (project_id, _KINDS[item.kind], item.name, item.version or digest.hex()[:12])
         for item, digest in zip(trace.context, hashes, strict=True)
         # A document without a name has no identity, so its next text is no new version of it.
         if item.kind == "system_prompt" or (item.kind == "document" and item.name)
     ]
     model = trace.response_model or trace.request_model
     if model:
-        found.append(Version(project_id, "model", trace.request_model or model, model))
+        found.append((project_id, "model", trace.request_model or model, model))
     if trace.release:
-        found.append(Version(project_id, "release", "", trace.release))
+        found.append((project_id, "release", "", trace.release))
     return tuple(found)
 
 

@@ -6,6 +6,7 @@ These routes are the hot ones: they take the raw request, decode with msgspec an
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -160,19 +161,22 @@ async def _write(ctx: Context, slots: list[_Slot]) -> list[Answer]:
     stored = iter(await ctx.writer.write(items))
     answers = [slot.error if slot.error is not None else next(stored) for slot in slots]
     ctx.metrics.write_seconds.observe(time.perf_counter() - started)
-    for slot, answer in zip(slots, answers, strict=True):
-        _count(ctx, slot.object, answer)
+    for (kind, outcome), count in Counter(map(_outcome, slots, answers)).items():
+        _count(ctx, kind, outcome, count)
     return answers
 
 
-def _count(ctx: Context, kind: Object, answer: Answer) -> None:
-    if answer == "stored":
-        ctx.metrics.accepted.labels(kind).inc()
-    elif answer == "duplicate":
-        ctx.metrics.duplicates.labels(kind).inc()
+def _outcome(slot: _Slot, answer: Answer) -> tuple[Object, str]:
+    return slot.object, answer if isinstance(answer, str) else answer.type
+
+
+def _count(ctx: Context, kind: Object, outcome: str, count: int) -> None:
+    if outcome == "stored":
+        ctx.metrics.accepted.labels(kind).inc(count)
+    elif outcome == "duplicate":
+        ctx.metrics.duplicates.labels(kind).inc(count)
     else:
-        reason = answer if isinstance(answer, str) else answer.type
-        ctx.metrics.rejected.labels(kind, reason).inc()
+        ctx.metrics.rejected.labels(kind, outcome).inc(count)
 
 
 def _result(slot: _Slot, answer: Answer, *, named: bool) -> dict[str, object]:
