@@ -79,7 +79,7 @@ def _pytest(*arguments: str, **environment: str) -> bool:
     return done.returncode == 0
 
 
-def _announced(name: str, passed: bool) -> bool:  # noqa: FBT001 - what is announced
+def _announced(name: str, passed: bool) -> bool:
     print(f"· {name}: {'passed' if passed else 'FAILED'}", flush=True)
     return passed
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import uuid
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -38,7 +39,7 @@ def made(project: Project, trace_id: str, event: dict[str, object]) -> NewFeedba
 
 
 @pytest.fixture
-async def writer(db: Database):
+async def writer(db: Database) -> AsyncIterator[Writer]:
     opened = Writer(db)
     await opened.start()
     yield opened
@@ -89,7 +90,7 @@ async def test_two_writers_end_in_the_same_state(dsn: str, db: Database) -> None
         ],
     )
     flat = [outcome for group in outcomes for outcome in group]
-    assert sorted(flat) == ["duplicate"] * 20 + ["stored"] * 20
+    assert sorted(map(str, flat)) == ["duplicate"] * 20 + ["stored"] * 20
     judgement = await get_judgement(db, project.id, f"{trace_id}-e00")
     assert judgement.feedback.id == f"{trace_id}-e19"
     assert len(judgement.history) == 19

@@ -8,15 +8,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from tests_support import rating, trace
 
 from teachback.errors import Invalid, Unavailable
 from teachback.record import writer as writer_module
+from teachback.record.accept import Item
 from teachback.record.access import make_project
 from teachback.record.intake import Intake
 from teachback.record.writer import Writer
 from teachback.store.database import Database
 from teachback.store.traces import get_trace
+from tests_support import rating, trace
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +50,7 @@ async def test_requests_that_wait_together_get_their_own_answers(
     await writer.start()
     raw = json.dumps(trace("t-1")).encode()
     outcomes = await asyncio.gather(*[writer.write([intake.trace(raw)]) for _ in range(100)])
-    assert sorted(outcome[0] for outcome in outcomes) == ["duplicate"] * 99 + ["stored"]
+    assert sorted(str(outcome[0]) for outcome in outcomes) == ["duplicate"] * 99 + ["stored"]
     await writer.stop()
 
 
@@ -102,7 +103,7 @@ async def test_feedback_and_trace_of_one_batch_meet(db: Database, intake: Intake
     """Feedback given with its trace is matched at once."""
     writer = Writer(db)
     await writer.start()
-    items = [
+    items: list[Item] = [
         intake.feedback(json.dumps(rating("t-1", 0)).encode()),
         intake.trace(json.dumps(trace("t-1")).encode()),
         intake.feedback(json.dumps(rating("t-2", 0)).encode()),

@@ -6,9 +6,10 @@ from urllib.parse import quote
 
 import httpx2
 import pytest
-from tests_support import rating, trace
 
+from conftest import Server
 from teachback.core import tokens
+from tests_support import rating, trace
 
 
 def test_trail_reads_back_as_sent(client: httpx2.Client) -> None:
@@ -134,7 +135,7 @@ def test_strange_ids_are_stored_and_found(client: httpx2.Client, name: str) -> N
         assert client.get(f"/v1/traces/{quote(name, safe='')}").json()["id"] == name
 
 
-def test_public_key_speaks_about_its_trace_only(server, client: httpx2.Client) -> None:
+def test_public_key_speaks_about_its_trace_only(server: Server, client: httpx2.Client) -> None:
     """With a token: feedback on that trace as its end user, and nothing else."""
     client.post("/v1/traces", json=trace("t-1"))
     token = tokens.sign(server.secret_key, "t-1", user_id="u-7")
@@ -152,7 +153,7 @@ def test_public_key_speaks_about_its_trace_only(server, client: httpx2.Client) -
 
 
 @pytest.mark.parametrize("change", ["forged", "expired", "missing", "garbage"])
-def test_public_key_without_a_good_token_is_refused(server, change: str) -> None:
+def test_public_key_without_a_good_token_is_refused(server: Server, change: str) -> None:
     """A token is checked for its signature and its expiry."""
     token = tokens.sign(server.secret_key, "t-1", lifetime_s=-1 if change == "expired" else 60)
     given = {"forged": token[:-4] + "AAAA", "missing": "", "garbage": "é.b.c"}.get(change, token)
@@ -163,7 +164,7 @@ def test_public_key_without_a_good_token_is_refused(server, change: str) -> None
         )
 
 
-def test_revoked_key_is_refused(server, client: httpx2.Client) -> None:
+def test_revoked_key_is_refused(server: Server, client: httpx2.Client) -> None:
     """A key ends for the process that revoked it at once."""
     new = client.post("/v1/keys", json={"kind": "secret", "name": "old"}).json()
     with server.client(new["secret"]) as other:
@@ -246,7 +247,9 @@ def test_sessions_count_their_turns(client: httpx2.Client) -> None:
         ({"content-type": "application/json", "content-encoding": "br"}, b"{}", 415),
     ],
 )
-def test_unreadable_bodies_are_refused(client, headers, body, status) -> None:
+def test_unreadable_bodies_are_refused(
+    client: httpx2.Client, headers: dict[str, str], body: bytes, status: int
+) -> None:
     """Every bad body gets one clear answer in one shape."""
     answer = client.post("/v1/traces", content=body, headers=headers)
     assert answer.status_code == status
@@ -263,7 +266,7 @@ def test_nul_and_lone_surrogates_are_replaced_and_flagged(client: httpx2.Client)
     assert found["sanitized"] is True
 
 
-def test_no_key_no_answer(server) -> None:
+def test_no_key_no_answer(server: Server) -> None:
     """Everything but health needs a key."""
     with httpx2.Client(base_url=server.url) as stranger:
         assert stranger.get("/healthz").status_code == 200
