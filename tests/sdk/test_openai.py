@@ -177,7 +177,7 @@ def test_tools_are_the_output_when_the_model_calls_them(
     tb: Client,
     stub: Stub,
     model: ModelStub,
-    stream: bool,  # noqa: FBT001
+    stream: bool,
 ) -> None:
     """An answer without words is recorded as the calls it asks for."""
     model.calls_tool = True

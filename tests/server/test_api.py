@@ -158,7 +158,7 @@ def test_public_key_without_a_good_token_is_refused(server: Server, change: str)
     token = tokens.sign(server.secret_key, "t-1", lifetime_s=-1 if change == "expired" else 60)
     given = {"forged": token[:-4] + "AAAA", "missing": "", "garbage": "é.b.c"}.get(change, token)
     with server.client(server.public_key) as browser:
-        headers = {"teachback-token": given.encode()} if given else {}
+        headers = {b"teachback-token": given.encode()} if given else {}
         assert (
             browser.post("/v1/feedback", json=rating("t-1", 0), headers=headers).status_code == 401
         )
