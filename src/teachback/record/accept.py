@@ -16,7 +16,7 @@ from typing import Literal
 from teachback.store import contents, sessions, traces, versions
 from teachback.store import feedback as feedback_store
 from teachback.store.database import Connection
-from teachback.store.feedback import NewFeedback
+from teachback.store.feedback import NewFeedback, Present
 from teachback.store.traces import NewTrace
 from teachback.store.versions import Version
 
@@ -57,56 +57,77 @@ class Accepted:
 
 
 async def accept(connection: Connection, items: Sequence[Item], known: Known) -> Accepted:
-    """Store the items in the connection's transaction."""
-    new_traces = [item for item in items if isinstance(item, NewTrace)]
-    new_feedback = [item for item in items if isinstance(item, NewFeedback)]
+    """Store the items in the connection's transaction, and commit it.
+
+    Three steps, two of them one round trip each: look up, copy, complete and commit.
+    """
+    traces_ = [item for item in items if isinstance(item, NewTrace)]
+    feedback = [item for item in items if isinstance(item, NewFeedback)]
+    there = await _look_up(connection, traces_, feedback)
     outcomes: dict[int, Outcome] = {}
-    written = Known()
-    fresh = await _fresh_traces(connection, new_traces, outcomes)
-    if fresh:
-        await _save_traces(connection, fresh, known, written)
-    if new_feedback:
-        await _accept_feedback(connection, new_feedback, fresh, outcomes)
+    fresh_traces = [item for item in traces_ if _is_fresh(item, there.traces, outcomes)]
+    fresh = [item for item in feedback if _is_fresh(item, there.feedback.digests, outcomes)]
+    _match(fresh, traces_, there)
+    await _copy(connection, fresh_traces, fresh, there)
+    written = await _complete(connection, fresh_traces, known)
     return Accepted([outcomes[id(item)] for item in items], written)
 
 
-async def _fresh_traces(
-    connection: Connection, items: list[NewTrace], outcomes: dict[int, Outcome]
-) -> list[NewTrace]:
-    keys = [(item.project_id, item.id) for item in items]
-    digests = await traces.existing_digests(connection, keys) if keys else {}
-    return [
-        item
-        for item, key in zip(items, keys, strict=True)
-        if _judge(item, key, digests, outcomes) == "stored"
-    ]
+@dataclass(slots=True)
+class _There:
+    """What the store holds already of a transaction's items and their targets."""
+
+    traces: dict[tuple[str, str], bytes]
+    sessions: set[tuple[str, str]]
+    feedback: Present
 
 
-async def _save_traces(
-    connection: Connection, items: list[NewTrace], known: Known, written: Known
+async def _look_up(
+    connection: Connection, new_traces: list[NewTrace], feedback: list[NewFeedback]
+) -> _There:
+    on_traces = {_target(item) for item in feedback if item.feedback.trace_id is not None}
+    on_sessions = {_target(item) for item in feedback if item.feedback.trace_id is None}
+    wanted = on_traces | {(item.project_id, item.id) for item in new_traces}
+    async with connection.pipeline():
+        traces_answer = await traces.ask_digests(connection, sorted(wanted))
+        present = await feedback_store.ask_present(connection, feedback) if feedback else None
+        known = await sessions.ask_known(connection, sorted(on_sessions)) if on_sessions else None
+    return _There(
+        await traces.read_digests(traces_answer),
+        await sessions.read_known(known) if known else set(),
+        await feedback_store.read_present(present) if present else Present({}, {}),
+    )
+
+
+async def _copy(
+    connection: Connection, new_traces: list[NewTrace], feedback: list[NewFeedback], there: _There
 ) -> None:
-    await _save_contents(connection, items, known, written)
-    await traces.copy_traces(connection, items)
-    await sessions.add_turns(connection, [(item.project_id, item.trace) for item in items])
-    await _save_versions(connection, items, known, written)
-    await feedback_store.match_traces(connection, [(item.project_id, item.id) for item in items])
+    if new_traces:
+        await traces.copy_traces(connection, new_traces)
+    if feedback:
+        await _place(connection, feedback, there.feedback.in_force)
 
 
-async def _accept_feedback(
-    connection: Connection,
-    items: list[NewFeedback],
-    fresh_traces: list[NewTrace],
-    outcomes: dict[int, Outcome],
-) -> None:
-    present = await feedback_store.find_present(connection, items)
-    fresh = [
-        item
-        for item in items
-        if _judge(item, (item.project_id, item.id), present.digests, outcomes) == "stored"
-    ]
-    if fresh:
-        await _match(connection, fresh, fresh_traces)
-        await _place(connection, fresh, present.in_force)
+async def _complete(connection: Connection, new_traces: list[NewTrace], known: Known) -> Known:
+    """Add what follows from the traces, and commit; return what was written."""
+    written = Known()
+    async with connection.pipeline():
+        if new_traces:
+            await _save_contents(connection, new_traces, known, written)
+            await sessions.add_turns(
+                connection, [(new.project_id, new.trace) for new in new_traces]
+            )
+            await _save_versions(connection, new_traces, known, written)
+            keys = [(new.project_id, new.id) for new in new_traces]
+            await feedback_store.match_traces(connection, keys)
+        await connection.commit()
+    return written
+
+
+def _is_fresh(
+    item: Item, digests: dict[tuple[str, str], bytes], outcomes: dict[int, Outcome]
+) -> bool:
+    return _judge(item, (item.project_id, item.id), digests, outcomes) == "stored"
 
 
 def _judge(
@@ -125,19 +146,12 @@ def _judge(
     return outcome
 
 
-async def _match(
-    connection: Connection, items: list[NewFeedback], fresh_traces: list[NewTrace]
-) -> None:
-    """Mark the feedback whose target is there."""
-    here = {(new.project_id, new.id) for new in fresh_traces}
-    waiting = {_target(item) for item in items} - here
-    on_traces = sorted({_target(i) for i in items if i.feedback.trace_id is not None} & waiting)
-    on_sessions = sorted({_target(i) for i in items if i.feedback.trace_id is None} & waiting)
-    if on_traces:
-        here |= set(await traces.existing_digests(connection, on_traces))
-    found = await sessions.existing_sessions(connection, on_sessions) if on_sessions else set()
-    for item in items:
-        item.matched = _target(item) in (here if item.feedback.trace_id is not None else found)
+def _match(fresh: list[NewFeedback], new_traces: list[NewTrace], there: _There) -> None:
+    """Mark the feedback whose target is there, or comes with it."""
+    here = there.traces.keys() | {(new.project_id, new.id) for new in new_traces}
+    for item in fresh:
+        on_trace = item.feedback.trace_id is not None
+        item.matched = _target(item) in (here if on_trace else there.sessions)
 
 
 def _target(item: NewFeedback) -> tuple[str, str]:

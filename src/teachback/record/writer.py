@@ -112,7 +112,7 @@ class Writer:
     async def _commit(self, items: Sequence[Item]) -> list[Outcome]:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                async with self._db.pool.connection() as connection, connection.transaction():
+                async with self._db.writers.connection() as connection:
                     accepted = await accept(connection, items, self._known)
             except PoolTimeout as error:
                 raise away() from error

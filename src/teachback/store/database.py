@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, LiteralString
 
 import psycopg
-from psycopg import AsyncConnection, errors
+from psycopg import AsyncConnection, AsyncCursor, errors
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from teachback.errors import SetupError, Unavailable
 
 Connection = AsyncConnection[DictRow]
+Cursor = AsyncCursor[DictRow]
 Row = DictRow
 Params = Sequence[object] | dict[str, object]
 
@@ -55,8 +56,15 @@ class Database:
         settings that live in a server session.
         """
         self.dsn = dsn
-        self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            make_conninfo(dsn, **({} if pooler else {"options": _options()})),
+        self._pooler = pooler
+        self.pool = self._pool(max_size=max_size, autocommit=True)
+        #: Lends the connection of the shared commit; its transactions begin with their first
+        #: statement, which saves a round trip.
+        self.writers = self._pool(max_size=1, autocommit=False)
+
+    def _pool(self, *, max_size: int, autocommit: bool) -> AsyncConnectionPool[Connection]:
+        return AsyncConnectionPool(
+            make_conninfo(self.dsn, **({} if self._pooler else {"options": _options()})),
             min_size=1,
             max_size=max_size,
             timeout=POOL_WAIT_S,
@@ -64,8 +72,8 @@ class Database:
             open=False,
             kwargs={
                 "row_factory": dict_row,
-                "autocommit": True,
-                "prepare_threshold": None if pooler else 5,
+                "autocommit": autocommit,
+                "prepare_threshold": None if self._pooler else 5,
             },
         )
 
@@ -73,12 +81,14 @@ class Database:
         """Open the first connection; raises SetupError when the server cannot be reached."""
         try:
             await self.pool.open(wait=True, timeout=30)
+            await self.writers.open(wait=False)
         except PoolTimeout as error:
             raise SetupError(
                 "cannot connect to PostgreSQL: check that it runs and that DATABASE_URL is right"
             ) from error
 
     async def close(self) -> None:
+        await self.writers.close()
         await self.pool.close()
 
     @contextlib.asynccontextmanager
@@ -177,4 +187,13 @@ def _options() -> str:
     )
 
 
-__all__ = ["TRANSIENT", "Connection", "Database", "Params", "Row", "check_server", "psycopg"]
+__all__ = [
+    "TRANSIENT",
+    "Connection",
+    "Cursor",
+    "Database",
+    "Params",
+    "Row",
+    "check_server",
+    "psycopg",
+]

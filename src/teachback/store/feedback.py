@@ -12,7 +12,7 @@ from typing import Any
 from teachback.errors import NotFound
 from teachback.model.feedback import Feedback, Kind, Selector, Source
 from teachback.store.copy import as_array, as_columns, as_json, as_time, copy_rows, copy_statement
-from teachback.store.database import Connection, Database, Row
+from teachback.store.database import Connection, Cursor, Database, Row
 
 _PLAIN = (
     "id", "trace_id", "span_id", "session_id", "submission_id", "kind", "name", "source",
@@ -62,9 +62,9 @@ class Present:
     in_force: dict[tuple[str, str], tuple[datetime, str]]
 
 
-async def find_present(connection: Connection, items: Sequence[NewFeedback]) -> Present:
-    """Look up, in one round trip, the ids and natural keys of new judgements."""
-    cursor = await connection.execute(
+async def ask_present(connection: Connection, items: Sequence[NewFeedback]) -> Cursor:
+    """Ask for the ids and natural keys of new judgements; locks those in force."""
+    return await connection.execute(
         """
         with wanted as (
             select * from unnest(%s::uuid[], %s::text[], %s::uuid[])
@@ -86,6 +86,10 @@ async def find_present(connection: Connection, items: Sequence[NewFeedback]) -> 
         """,
         as_columns([(item.project_id, item.id, item.natural_key) for item in items]),
     )
+
+
+async def read_present(cursor: Cursor) -> Present:
+    """Read the answer to `ask_present`."""
     rows = await cursor.fetchall()
     return Present(
         {(row["project_id"], row["id"]): row["digest"] for row in rows},

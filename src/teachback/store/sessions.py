@@ -8,7 +8,7 @@ from datetime import datetime
 from teachback.errors import NotFound
 from teachback.model.trace import Environment, Session, Trace
 from teachback.store.copy import as_columns
-from teachback.store.database import Connection, Database, Row
+from teachback.store.database import Connection, Cursor, Database, Row
 
 
 async def add_turns(connection: Connection, traces: Sequence[tuple[str, Trace]]) -> None:
@@ -45,17 +45,19 @@ async def add_turns(connection: Connection, traces: Sequence[tuple[str, Trace]])
     )
 
 
-async def existing_sessions(
-    connection: Connection, keys: Sequence[tuple[str, str]]
-) -> set[tuple[str, str]]:
-    """Return those (project id, session id) that are known."""
-    cursor = await connection.execute(
+async def ask_known(connection: Connection, keys: Sequence[tuple[str, str]]) -> Cursor:
+    """Ask which of these (project id, session id) are known."""
+    return await connection.execute(
         """
         select project_id::text, id from session
         where (project_id, id) in (select * from unnest(%s::uuid[], %s::text[]))
         """,
         as_columns(keys),
     )
+
+
+async def read_known(cursor: Cursor) -> set[tuple[str, str]]:
+    """Read the answer to `ask_known`."""
     return {(row["project_id"], row["id"]) for row in await cursor.fetchall()}
 
 

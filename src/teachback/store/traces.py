@@ -12,7 +12,7 @@ from teachback.errors import NotFound
 from teachback.model.trace import ContextItem, Environment, Span, Trace
 from teachback.store.contents import content_hash, find_contents, from_wire, to_wire
 from teachback.store.copy import as_array, as_columns, as_json, as_time, copy_rows, copy_statement
-from teachback.store.database import Connection, Database, Row
+from teachback.store.database import Connection, Cursor, Database, Row
 from teachback.store.versions import Version, versions_of
 
 _PLAIN = (
@@ -67,17 +67,19 @@ class NewTrace:
         return self.trace.id
 
 
-async def existing_digests(
-    connection: Connection, keys: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], bytes]:
-    """Return the fingerprints of those (project id, trace id) that are kept already."""
-    cursor = await connection.execute(
+async def ask_digests(connection: Connection, keys: Sequence[tuple[str, str]]) -> Cursor:
+    """Ask for the fingerprints of those (project id, trace id) that are kept already."""
+    return await connection.execute(
         """
         select project_id::text, id, digest from trace
         where (project_id, id) in (select * from unnest(%s::uuid[], %s::text[]))
         """,
         as_columns(keys),
     )
+
+
+async def read_digests(cursor: Cursor) -> dict[tuple[str, str], bytes]:
+    """Read the answer to `ask_digests`."""
     return {(row["project_id"], row["id"]): row["digest"] for row in await cursor.fetchall()}
 
 

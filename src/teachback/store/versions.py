@@ -9,7 +9,6 @@ from teachback.model.trace import Trace
 from teachback.store.copy import as_columns
 from teachback.store.database import Connection, Database, Row
 
-
 #: A version that a trace ran with: (project id, kind, name, version).
 Version = tuple[str, str, str, str]
 
