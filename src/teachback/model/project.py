@@ -52,7 +52,9 @@ DEFAULT_REASONS = (
 
 DEFAULT_METRICS = (
     Metric(name="helpful", optimize="max", description="Rating of the whole answer"),
-    Metric(name="edit_distance", optimize="min", description="How much of the answer was rewritten"),
+    Metric(
+        name="edit_distance", optimize="min", description="How much of the answer was rewritten"
+    ),
     Metric(name="copy", optimize="max", description="Share of the answer that was copied"),
     Metric(name="regenerate", optimize="min", description="The answer was asked for again"),
     Metric(name="abandon", optimize="min", description="The end user left without an answer"),
