@@ -153,7 +153,7 @@ create table feedback (
         check (source in ('end_user', 'reviewer', 'evaluator', 'judge', 'detector')),
     author text not null,
     identifier text not null,
-    confidence real not null check (confidence between 0 and 1),
+    confidence double precision not null check (confidence between 0 and 1),
     score double precision,
     scale text check (scale in ('thumbs', 'stars', 'unit')),
     label text,
