@@ -20,7 +20,9 @@ import pytest
 import uvicorn
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from starlette.types import ASGIApp
 
+from teachback.bench.product import scratch
 from teachback.model.ids import new_id
 from teachback.model.project import Member, Project
 from teachback.record import access
@@ -37,23 +39,15 @@ TEMPLATE = "teachback_template"
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a PostgreSQL server: embedded, or the one the matrix names."""
     given = os.environ.get("TEACHBACK_TEST_DATABASE_URL")
     if given:
         yield given
         return
-    with start(_short_folder(tmp_path_factory)) as server:
+    # Not below pytest's own folder: a second run of pytest closes that to PostgreSQL's account.
+    with scratch() as folder, start(folder / "pg") as server:
         yield server.dsn
-
-
-def _short_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose socket address fits, and which the server's own user may enter."""
-    folder = tmp_path_factory.mktemp("pg")
-    for parent in (folder, *folder.parents[:2]):
-        if os.geteuid() == 0 and parent.owner() == "root":
-            parent.chmod(0o711)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -153,13 +147,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(dsn: str) -> Iterator[str]:
+def serving(dsn: str, *, mounts: dict[str, ASGIApp] | None = None) -> Iterator[str]:
     """The real application with a worker, in a thread, at the address given."""
     options = Options(
         dsn=dsn,
         pepper=PEPPER,
         public_url="http://127.0.0.1",
         background=lambda db: run_worker(dsn, db),
+        mounts=mounts or {},
     )
     config = uvicorn.Config(make_app(options), host="127.0.0.1", port=0, log_level="warning")
     process = uvicorn.Server(config)
