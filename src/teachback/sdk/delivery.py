@@ -105,6 +105,7 @@ class Delivery:
         return leaving and self._tries > 0 and self._queue.is_durable
 
     def _run(self) -> None:
+        self._linger()
         while not self._stopping:
             try:
                 self._turn()
@@ -136,14 +137,18 @@ class Delivery:
             self._drained = sequence
             self._changed.notify_all()
         self._idle = True
-        if self._queue.sequence != sequence or self._stopping:
-            return
-        self._sleep(IDLE_S)
-        if not self._flushing and not self._stopping:
-            self._sleep(LINGER_S)
+        if self._queue.sequence == sequence and not self._stopping:
+            self._sleep(IDLE_S)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Let a batch come together, unless somebody waits."""
+        until = time.monotonic() + LINGER_S
+        while not self._flushing and not self._stopping and time.monotonic() < until:
+            self._sleep(until - time.monotonic())
 
     def _sleep(self, seconds: float) -> None:
-        if self._wake.wait(seconds):
+        if self._wake.wait(max(0.0, seconds)):
             self._wake.clear()
 
     def _deliver(self, records: list[Record]) -> bool:
