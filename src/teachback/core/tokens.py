@@ -69,9 +69,9 @@ def read(token: str) -> Token:
             user_id=None if claims["u"] is None else str(claims["u"]),
             expires_at=int(claims["e"]),
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise Unauthenticated("the feedback token cannot be read: sign a new one") from error
-    if prefix != PREFIX or len(token) > MAX_TOKEN_CHARS:
+    if prefix != PREFIX or len(token) > MAX_TOKEN_CHARS or not values.key_id.isalnum():
         raise Unauthenticated("the feedback token cannot be read: sign a new one")
     return values
 

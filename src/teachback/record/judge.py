@@ -60,11 +60,15 @@ async def add_to_thread(
     return entry
 
 
+#: The calendar's last moment but one.
+_LAST = datetime.max.replace(tzinfo=UTC) - timedelta(microseconds=1)
+
+
 def _withdrawal(project_id: str, judgement: Judgement) -> NewFeedback:
     given = judgement.feedback
     # After the judgement it takes back, whatever that one's clock said.
     now = datetime.now(UTC)
-    at = max(now, given.occurred_at + timedelta(microseconds=1))
+    at = max(now, min(given.occurred_at, _LAST) + timedelta(microseconds=1))
     feedback = replace(given, id=new_id(), withdrawn=True, occurred_at=at, received_at=now)
     digest = blake2b(feedback.id.encode(), digest_size=12).digest()
     return NewFeedback(project_id, feedback, judgement.natural_key.hex, False, digest)

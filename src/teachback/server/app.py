@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -21,12 +20,16 @@ from teachback.errors import Invalid, TeachbackError
 from teachback.record.writer import Writer
 from teachback.server import problems
 from teachback.server.api import routes
+from teachback.server.bodies import MIB
 from teachback.server.console import routes as console
 from teachback.server.context import Context
 from teachback.server.hot import HotRoutes
 from teachback.server.metrics import Metrics
-from teachback.server.middleware import Edge
+from teachback.server.middleware import Bounded, Edge
 from teachback.store.database import Database
+
+#: Largest body where no records are written: forms, and settings of a project.
+SMALL_BODY = MIB
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,14 +63,13 @@ def _make_fastapi(options: Options) -> FastAPI:
         redoc_url=None,
         lifespan=lambda app: _lifespan(app, options),
     )
+    app.add_middleware(Bounded, limit=SMALL_BODY)
     app.include_router(routes.router())
     console.include(app)
     for path, mounted in options.mounts.items():
         app.mount(path, mounted)
     app.add_exception_handler(TeachbackError, problems.on_teachback_error)
-    app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(Exception, problems.on_bug)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -106,8 +108,8 @@ def _start(options: Options, db: Database, ctx: Context) -> asyncio.Future[None]
 async def _stop(task: asyncio.Future[None] | None) -> None:
     if task:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        # Whatever became of it, the records that wait are stored next.
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _on_validation_error(_: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from teachback.model.project import Project
 from teachback.record.access import check_secret, public_part
 from teachback.record.writer import Writer
+from teachback.server.attempts import Attempts
 from teachback.server.metrics import Metrics
 from teachback.store import keys, projects
 from teachback.store.database import Database
@@ -18,6 +19,10 @@ from teachback.store.keys import StoredKey
 
 #: A revoked key or changed list of reasons is noticed by every replica within this time.
 CACHE_S = 3.0
+#: Wrong passwords within a quarter of an hour: for one e-mail address, and from one client
+#: address, behind which a whole office may sit.
+SIGN_IN_WINDOW_S = 900.0
+TRIES_PER_EMAIL, TRIES_PER_CLIENT = 10, 100
 
 T = TypeVar("T")
 
@@ -61,6 +66,12 @@ class Context:
     stopping: bool = False
     #: False when this process should have a worker and it died.
     worker_alive: bool = True
+    sign_ins_by_email: Attempts = field(
+        default_factory=lambda: Attempts(limit=TRIES_PER_EMAIL, window_s=SIGN_IN_WINDOW_S)
+    )
+    sign_ins_by_client: Attempts = field(
+        default_factory=lambda: Attempts(limit=TRIES_PER_CLIENT, window_s=SIGN_IN_WINDOW_S)
+    )
     _keys: Cache[StoredKey | None] = field(default_factory=Cache)
     _projects: Cache[Project] = field(default_factory=Cache)
 

@@ -43,4 +43,5 @@ async def _answer(handler: Handler, request: Request) -> Response:
     except TeachbackError as error:
         return problems.respond(error)
     except Exception as error:  # whatever it is, there is one answer
+        problems.log_bug(error)
         return await problems.on_bug(request, error)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from teachback.server.problems import Refused, respond
+from teachback.server.problems import Refused, log_bug, respond
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -50,7 +51,36 @@ class Edge:
             refused = Refused(403, "forbidden", "this form came from another site")
             await respond(refused)(scope, receive, answer)
         else:
-            await self._app(scope, receive, answer)
+            await self._answered(scope, receive, answer)
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:
+            # The framework has answered and raises again for the server to log, with the error's
+            # message; that may quote what a user wrote, so it ends here.
+            log_bug(error)
+
+
+class Bounded:
+    """Stops reading a body at a limit, whoever reads it."""
+
+    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+        """Take `limit` in bytes."""
+        self._app, self._limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        size = 0
+
+        async def bounded() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._limit:
+                raise HTTPException(413, f"the body is over {self._limit:,} bytes: send less")
+            return message
+
+        await self._app(scope, bounded if scope["type"] == "http" else receive, send)
 
 
 def _add_headers(message: Message, *, is_api: bool, is_open: bool) -> None:
@@ -62,7 +92,8 @@ def _add_headers(message: Message, *, is_api: bool, is_open: bool) -> None:
         headers.setdefault(name, value)
 
 
-_API_HEADERS = [(b"x-content-type-options", b"nosniff")]
+#: Answers hold what people wrote, and now and then a new key.
+_API_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 _OPEN_HEADERS = [*_API_HEADERS, (b"access-control-allow-origin", b"*")]
 
 

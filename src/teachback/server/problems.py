@@ -84,20 +84,36 @@ async def on_teachback_error(_: Request, error: Exception) -> Response:
     return respond(error)
 
 
+_TYPES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+
 async def on_http_error(_: Request, error: Exception) -> Response:
     """Answer an error of the framework in our shape."""
     assert isinstance(error, HTTPException)
-    types = {404: "not_found", 405: "method_not_allowed"}
-    refused = Refused(error.status_code, types.get(error.status_code, "invalid"), error.detail)
-    return respond(refused)
+    answer = respond(refusal(error))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
-async def on_bug(request: Request, error: Exception) -> Response:
-    """Answer what nobody foresaw: nothing of it goes out, its place goes to the log."""
+def refusal(error: HTTPException) -> Refused:
+    """Return an error of the framework as one of ours."""
+    return Refused(error.status_code, _TYPES.get(error.status_code, "invalid"), error.detail)
+
+
+async def on_bug(_request: Request, _error: Exception) -> Response:
+    """Answer what nobody foresaw: nothing of it goes out."""
+    return respond(bug())
+
+
+def bug() -> Refused:
+    """Return what is said about an error that nobody foresaw."""
+    return Refused(500, "internal", "something failed inside; it has been logged")
+
+
+def log_bug(error: Exception) -> None:
+    """Log what nobody foresaw by its class and place: its message may quote what a user wrote."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
     place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-    # Only the class: a message may quote what a user wrote.
-    log.error("bug", error=type(error).__name__, place=place, route=request.scope.get("route_path"))
-    return respond(Refused(500, "internal", "something failed inside; it has been logged"))
+    log.error("bug", error=type(error).__name__, place=place)

@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from teachback.errors import SetupError, Unavailable
+from teachback.errors import Invalid, SetupError, Unavailable
 
 Connection = AsyncConnection[DictRow]
 Cursor = AsyncCursor[DictRow]
@@ -42,6 +42,8 @@ TRANSIENT = (
     errors.TooManyConnections,
     errors.LockNotAvailable,
     errors.InterfaceError,
+    # A primary that has become a standby: the next connection may lead to its successor.
+    errors.ReadOnlySqlTransaction,
     PoolTimeout,
 )
 
@@ -125,12 +127,23 @@ class Database:
             except TRANSIENT as error:
                 if attempt == ATTEMPTS:
                     raise away() from error
+            except (errors.DataError, UnicodeEncodeError):
+                raise _unholdable() from None
         raise AssertionError("unreachable")
 
 
 def away() -> Unavailable:
     """Make the error for a database that cannot be asked right now."""
     return Unavailable("the database is away; nothing was stored, try again")
+
+
+def _unholdable() -> Invalid:
+    # The database's own message may quote the value.
+    return Invalid(
+        "value",
+        rule="the database cannot hold a value of this request",
+        fix="Look for U+0000, lone surrogates, and numbers and times out of range",
+    )
 
 
 async def check_server(db: Database) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class _Withdrawal(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def _author(request: Request) -> str | None:
-    if request.headers.get("content-length", "0") == "0":
+    if request.headers.get("content-length", "0") == "0" and not _is_chunked(request):
         return None
     raw = (await read_json(request, limit=BROWSER_LIMIT)).raw
     try:
@@ -116,6 +116,10 @@ async def _author(request: Request) -> str | None:
         raise Invalid(
             "body", rule="a withdrawal is {} or names its author", fix='Send {"author": "…"}'
         ) from None
+
+
+def _is_chunked(request: Request) -> bool:
+    return "transfer-encoding" in request.headers
 
 
 def _own(caller: Caller, filters: Filters) -> Filters:

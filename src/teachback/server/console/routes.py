@@ -11,17 +11,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from teachback.errors import NotFound
+from teachback.errors import NotFound, TeachbackError
 from teachback.server.console.pages import feedback, keys, login, sessions, traces
 from teachback.server.console.render import error_page
 from teachback.server.console.visit import see_other, signed_in
-from teachback.server.problems import on_http_error
+from teachback.server.problems import bug, on_bug, on_http_error, refusal
 
 
 def include(app: FastAPI) -> None:
-    """Add the pages to the application, and a page for addresses that lead nowhere."""
+    """Add the pages to the application, and a page for what goes wrong on the way to them."""
     app.router.routes.extend(table())
-    app.add_exception_handler(404, _on_missing)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_bug)
 
 
 def table() -> list[BaseRoute]:
@@ -59,9 +60,25 @@ async def _home(_: Request) -> Response:
     return see_other("/feedback")
 
 
-async def _on_missing(request: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     """Answer people with a page and programs with JSON."""
     assert isinstance(error, HTTPException)
-    if request.url.path.startswith("/v1/") or "text/html" not in request.headers.get("accept", ""):
+    if not _is_read_by_people(request):
         return await on_http_error(request, error)
-    return error_page(request, NotFound("No page has this address."))
+    problem: TeachbackError = refusal(error)
+    if error.status_code == 404:
+        problem = NotFound("No page has this address.")
+    answer = error_page(request, problem)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    if not _is_read_by_people(request):
+        return await on_bug(request, error)
+    return error_page(request, bug())
+
+
+def _is_read_by_people(request: Request) -> bool:
+    is_api = request.url.path.startswith("/v1/")
+    return not is_api and "text/html" in request.headers.get("accept", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import timedelta
 
 from starlette.concurrency import run_in_threadpool
@@ -35,14 +36,52 @@ async def sign_in(request: Request) -> Response:
     form = await request.form()
     email, password = str(form.get("email", "")), str(form.get("password", ""))
     wanted = str(form.get("next", ""))
+    tries = _Tries(request, email)
+    if tries.wait_s > 0:
+        return _too_often(request, tries.wait_s, wanted=wanted, email=email)
     try:
+        tries.note()
         member = await _member(request, email.strip().replace("\0", ""), password)
         if member is None:
             problem = "The e-mail address or the password is not right."
             return _form(request, wanted=wanted, email=email, problem=problem, status=401)
+        tries.refund()
         return await _signed_in(request, member.id, wanted)
     except TeachbackError as error:
         return error_page(request, error)
+
+
+class _Tries:
+    """The tries that this sign-in counts among: of its e-mail address, and of its client."""
+
+    def __init__(self, request: Request, email: str) -> None:
+        ctx = context(request)
+        client = request.client.host if request.client else ""
+        self._counted = [
+            (ctx.sign_ins_by_email, email.strip().lower()),
+            (ctx.sign_ins_by_client, client),
+        ]
+
+    @property
+    def wait_s(self) -> float:
+        return max(attempts.wait_s(name) for attempts, name in self._counted)
+
+    def note(self) -> None:
+        for attempts, name in self._counted:
+            attempts.note(name)
+
+    def refund(self) -> None:
+        for attempts, name in self._counted:
+            attempts.refund(name)
+
+
+def _too_often(request: Request, wait_s: float, *, wanted: str, email: str) -> Response:
+    minutes = math.ceil(wait_s / 60)
+    when = "a minute" if minutes == 1 else f"{minutes} minutes"
+    problem = f"Too many tries. Try again in {when}, or sign in by a one-time link."
+    answer = _form(request, wanted=wanted, email=email, problem=problem, status=429)
+    answer.headers["retry-after"] = str(math.ceil(wait_s))
+    return answer
 
 
 async def show_link(request: Request) -> Response:
