@@ -119,13 +119,15 @@ def _from_files(mistakes: list[str]) -> dict[str, str]:
     """Read the settings given as NAME_FILE, the way secrets are mounted into containers."""
     values: dict[str, str] = {}
     for name in Settings.model_fields:
-        path = os.environ.get(variable(name) + "_FILE")
-        if path is None:
-            continue
-        try:
-            values[name] = Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            mistakes.append(f"{variable(name)}_FILE: {error.strerror or error}")
+        # The address of the database has two names.
+        for origin in sorted({variable(name), PREFIX + name.upper()}):
+            path = os.environ.get(f"{origin}_FILE")
+            if path is None:
+                continue
+            try:
+                values[name] = Path(path).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                mistakes.append(f"{origin}_FILE: {error.strerror or error}")
     return values
 
 
