@@ -116,6 +116,8 @@ class Writer:
                     accepted = await accept(connection, items, self._known)
             except PoolTimeout as error:
                 raise away() from error
+            except errors.ProgramLimitExceeded:
+                raise  # an operational error by class, but it lies in the value
             except (*TRANSIENT, errors.UniqueViolation) as error:
                 # A unique violation: another process stored the same record a moment ago.
                 if attempt == ATTEMPTS:

@@ -31,7 +31,7 @@ ATTEMPTS = 4
 STATEMENT_TIMEOUT_MS = 30_000
 #: Errors after which the same statement may succeed: the server stopped or restarts (57P),
 #: the connection broke (08), a deadlock or serialization failure (40), too many clients (53300),
-#: a lock or statement timeout (55P03, 57014).
+#: a lock or statement timeout (55P03, 57014), a primary that became a standby (25006).
 TRANSIENT = (
     errors.OperationalError,
     errors.AdminShutdown,
@@ -41,6 +41,7 @@ TRANSIENT = (
     errors.DeadlockDetected,
     errors.TooManyConnections,
     errors.LockNotAvailable,
+    errors.ReadOnlySqlTransaction,
     errors.InterfaceError,
     # A primary that has become a standby: the next connection may lead to its successor.
     errors.ReadOnlySqlTransaction,
