@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
-from teachback.errors import Forbidden, Invalid, NotFound
+from teachback.errors import Conflict, Forbidden, Invalid, NotFound
 from teachback.model.feedback import ThreadAction, ThreadEntry
 from teachback.model.ids import new_id
+from teachback.record.accept import Outcome
 from teachback.record.trail import Judgement, get_judgement
 from teachback.record.writer import Writer
 from teachback.store import threads
@@ -42,8 +43,8 @@ async def add_to_thread(
     comment: str | None,
     entry_id: str | None = None,
     trace_id: str | None = None,
-) -> ThreadEntry:
-    """Append to an annotation's thread; raises NotFound or Invalid.
+) -> tuple[ThreadEntry, Outcome]:
+    """Append to an annotation's thread; raises NotFound, Invalid or Conflict.
 
     With `trace_id`, only on an annotation of that trace.
     """
@@ -56,8 +57,10 @@ async def add_to_thread(
         id=entry_id or new_id(), action=action, author=author, comment=comment,
         created_at=datetime.now(UTC),
     )  # fmt: skip
-    await threads.save_entry(db, project_id, judgement.natural_key, entry)
-    return entry
+    kept = await threads.save_entry(db, project_id, judgement.natural_key, entry)
+    if replace(kept, created_at=entry.created_at) != entry:
+        raise Conflict(f"the id {entry.id!a} is taken by another entry of this thread")
+    return kept, "stored" if kept.created_at == entry.created_at else "duplicate"
 
 
 #: The calendar's last moment but one.

@@ -13,6 +13,9 @@ from teachback.store import feedback as feedback_store
 from teachback.store import sessions, threads, traces
 from teachback.store.database import Database, Row
 
+#: What was answered, by trace and span; the span is None for the trace's own output.
+Outputs = dict[tuple[str, str | None], str | None]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
@@ -25,7 +28,8 @@ class Judgement:
     #: Earlier judgements under the same natural key, oldest first.
     history: tuple[Feedback, ...] = ()
     thread: tuple[ThreadEntry, ...] = ()
-    #: A correction as edits of the output (or of the annotated text); None for other kinds.
+    #: A correction as edits of the output of its trace or span, or of the annotated text; None
+    #: for other kinds.
     changes: tuple[Change, ...] | None = None
 
 
@@ -41,7 +45,8 @@ async def get_trail(db: Database, project_id: str, trace_id: str) -> Trail:
     """Return a trace and all feedback on it and its spans; raises NotFound."""
     trace = await traces.get_trace(db, project_id, trace_id)
     rows = await feedback_store.list_for_targets(db, project_id, trace_ids=[trace_id])
-    outputs = {trace_id: trace.output}
+    outputs: Outputs = {(trace_id, span.id): span.output for span in trace.spans}
+    outputs[trace_id, None] = trace.output
     return Trail(trace=trace, judgements=await _judgements(db, project_id, rows, outputs))
 
 
@@ -61,12 +66,13 @@ async def get_session_trail(
     rows = await feedback_store.list_for_targets(
         db, project_id, trace_ids=[turn.id for turn in turns], session_id=session_id
     )
-    outputs = {turn.id: turn.output for turn in turns}
+    outputs = await _span_outputs(db, project_id, rows)
+    outputs |= {(turn.id, None): turn.output for turn in turns}
     return session, turns, await _judgements(db, project_id, rows, outputs)
 
 
 async def _judgements(
-    db: Database, project_id: str, rows: Sequence[Row], outputs: dict[str, str | None]
+    db: Database, project_id: str, rows: Sequence[Row], outputs: Outputs
 ) -> tuple[Judgement, ...]:
     keys = [row["natural_key"] for row in rows]
     history = await feedback_store.list_history(db, project_id, keys) if keys else {}
@@ -79,7 +85,7 @@ def _judgement(
     row: Row,
     history: dict[uuid.UUID, list[Feedback]],
     entries: dict[uuid.UUID, list[ThreadEntry]],
-    outputs: dict[str, str | None],
+    outputs: Outputs,
 ) -> Judgement:
     feedback = feedback_store.from_row(row)
     return Judgement(
@@ -93,16 +99,31 @@ def _judgement(
     )
 
 
-def _changes(feedback: Feedback, outputs: dict[str, str | None]) -> tuple[Change, ...] | None:
+def _changes(feedback: Feedback, outputs: Outputs) -> tuple[Change, ...] | None:
     if feedback.correction is None:
         return None
     if feedback.selector is not None:
         before: str | None = feedback.selector.exact
     else:
-        before = outputs.get(feedback.trace_id or "")
+        before = outputs.get((feedback.trace_id or "", feedback.span_id))
     return None if before is None else tuple(tracked_change(before, feedback.correction))
 
 
-async def _outputs(db: Database, project_id: str, rows: Sequence[Row]) -> dict[str, str | None]:
-    wanted = [row["trace_id"] for row in rows if row["trace_id"] and row["correction"] is not None]
-    return await traces.find_whole_outputs(db, project_id, wanted) if wanted else {}
+async def _outputs(db: Database, project_id: str, rows: Sequence[Row]) -> Outputs:
+    wanted = [row["trace_id"] for row in rows if _corrects(row) and row["span_id"] is None]
+    found = await traces.find_whole_outputs(db, project_id, wanted) if wanted else {}
+    spans = await _span_outputs(db, project_id, rows)
+    return spans | {(trace_id, None): output for trace_id, output in found.items()}
+
+
+async def _span_outputs(db: Database, project_id: str, rows: Sequence[Row]) -> Outputs:
+    wanted = [
+        (row["trace_id"], row["span_id"])
+        for row in rows
+        if _corrects(row) and row["span_id"] is not None
+    ]
+    return await traces.find_span_outputs(db, project_id, wanted) if wanted else {}
+
+
+def _corrects(row: Row) -> bool:
+    return row["trace_id"] is not None and row["correction"] is not None

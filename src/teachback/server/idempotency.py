@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -9,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from teachback.errors import Invalid
-from teachback.server.auth import public_caller
+from teachback.errors import Invalid, Unavailable
+from teachback.server.auth import TOKEN_HEADER, public_caller
 from teachback.server.bodies import buffer
 from teachback.server.context import context
 from teachback.server.problems import Refused
@@ -41,7 +42,10 @@ async def _replay(handler: Handler, request: Request, key: str) -> Response:
         )  # fmt: skip
     caller = await public_caller(request)
     db = context(request).db
-    digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
+    # Browsers have keys of their own, or they could take a server's, or read its answers.
+    key = key if caller.key.kind == "secret" else f"public\n{key}"
+    token = request.headers.get(TOKEN_HEADER, "")
+    digest = hashlib.sha256(f"{request.method} {request.url.path} {token}\n".encode())
     digest.update(await buffer(request))
     earlier = await idempotency.claim(db, caller.project_id, key, digest.digest())
     if earlier is not None:
@@ -55,7 +59,9 @@ async def _replay(handler: Handler, request: Request, key: str) -> Response:
         await idempotency.release(db, caller.project_id, key)
     else:
         body = bytes(response.body)
-        await idempotency.save_answer(db, caller.project_id, key, response.status_code, body)
+        # The records are stored: whether their answer can be kept too changes nothing of it.
+        with contextlib.suppress(Unavailable):
+            await idempotency.save_answer(db, caller.project_id, key, response.status_code, body)
     return response
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ def decode(cursor: str | None) -> Position | None:
         return None
     try:
         at, name = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return datetime.fromisoformat(at), str(name).replace("\0", "")
+        return _with_offset(datetime.fromisoformat(at)), str(name)
     except (ValueError, TypeError, UnicodeDecodeError) as error:
         raise Invalid(
             "cursor", value=cursor, rule="a cursor is the next_cursor of an earlier answer",
@@ -34,7 +34,25 @@ def decode(cursor: str | None) -> Position | None:
         ) from error  # fmt: skip
 
 
-def page(items: Sequence[T], limit: int, position: Position | None) -> dict[str, object]:
-    """Return the shape of every list; `position` is of the last item, if there is one."""
-    more = len(items) == limit and position is not None
-    return {"data": items, "next_cursor": encode(position) if more and position else None}
+def _with_offset(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError("a time without an offset")
+    return at
+
+
+def page(
+    found: Sequence[T],
+    limit: int,
+    view: Callable[[T], object],
+    position: Callable[[T], Position],
+) -> dict[str, object]:
+    """Return the shape of every list.
+
+    `found` has one item more than `limit` when the list goes on.
+    """
+    shown = found[:limit]
+    more = len(found) > limit
+    return {
+        "data": [view(item) for item in shown],
+        "next_cursor": encode(position(shown[-1])) if more else None,
+    }

@@ -11,17 +11,37 @@ from teachback.store.database import Database, Row
 
 
 async def save_project(db: Database, project: Project) -> None:
-    """Add a project, or change its name, reasons and metrics."""
+    """Add a project."""
     await db.run(
         """
         insert into project (id, name, reasons, metrics, created_at)
         values (%s, %s, %s, %s, %s)
-        on conflict (id) do update set name = excluded.name, reasons = excluded.reasons,
-            metrics = excluded.metrics
         """,
-        (project.id, project.name, json.dumps([asdict(reason) for reason in project.reasons]),
-         json.dumps([asdict(metric) for metric in project.metrics]), project.created_at),
+        (project.id, project.name, _as_list(project.reasons), _as_list(project.metrics),
+         project.created_at),
     )  # fmt: skip
+
+
+async def change_project(
+    db: Database,
+    project_id: str,
+    *,
+    name: str | None,
+    reasons: tuple[Reason, ...] | None,
+    metrics: tuple[Metric, ...] | None,
+) -> Project:
+    """Change what is not None, and nothing that others change at the same moment."""
+    row = await db.one(
+        """
+        update project set name = coalesce(%s, name), reasons = coalesce(%s, reasons),
+            metrics = coalesce(%s, metrics)
+        where id = %s returning *
+        """,
+        (name, _as_list(reasons), _as_list(metrics), project_id),
+    )
+    if row is None:
+        raise NotFound("no project has this id")
+    return _from_row(row)
 
 
 async def get_project(db: Database, project_id: str) -> Project:
@@ -114,6 +134,10 @@ async def _with_roles(db: Database, row: Row) -> Member:
         name=row["name"],
         roles={role["project_id"]: role["role"] for role in roles},
     )
+
+
+def _as_list(items: tuple[Reason, ...] | tuple[Metric, ...] | None) -> str | None:
+    return None if items is None else json.dumps([asdict(item) for item in items])
 
 
 def _from_row(row: Row) -> Project:

@@ -11,16 +11,20 @@ from teachback.store.database import Database, Row
 
 async def save_entry(
     db: Database, project_id: str, natural_key: uuid.UUID, entry: ThreadEntry
-) -> None:
-    """Append an entry; the same id again changes nothing."""
-    await db.run(
+) -> ThreadEntry:
+    """Append an entry; return the one kept under its id, which is an earlier one if there is."""
+    row = await db.one(
         """
         insert into thread_entry (project_id, natural_key, id, action, author, comment, created_at)
-        values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing
+        values (%s, %s, %s, %s, %s, %s, %s)
+        on conflict (project_id, natural_key, id) do update set id = excluded.id
+        returning *
         """,
         (project_id, natural_key, entry.id, entry.action, entry.author, entry.comment,
          entry.created_at),
     )  # fmt: skip
+    assert row is not None  # an upsert that always touches one row returns it
+    return _from_row(row)
 
 
 async def list_entries(

@@ -206,6 +206,20 @@ async def find_whole_outputs(
     return {row["id"]: row["output"] for row in rows}
 
 
+async def find_span_outputs(
+    db: Database, project_id: str, spans: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str | None], str | None]:
+    """Return the outputs of several spans, given as (trace id, span id)."""
+    rows = await db.all(
+        """
+        select trace_id, id, output from span
+        where project_id = %s and (trace_id, id) in (select * from unnest(%s::text[], %s::text[]))
+        """,
+        (project_id, *as_columns(spans)),
+    )
+    return {(row["trace_id"], row["id"]): row["output"] for row in rows}
+
+
 def from_row(row: Row) -> Trace:
     """Make a trace of its row; contents and spans are not in it."""
     context = tuple(ContextItem(**item) for item in row["context"] or [])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from fastapi import Query
+from pydantic import AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,6 +26,8 @@ from teachback.store import feedback as store
 from teachback.store.feedback import Filters
 
 Limit = Annotated[int, Query(ge=1, le=200)]
+#: A time without an offset means something else on every machine.
+Time = AwareDatetime
 
 
 async def list_feedback(
@@ -41,8 +43,8 @@ async def list_feedback(
     negative: bool | None = None,
     unmatched: bool | None = None,
     withdrawn: bool | None = False,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Time | None = None,
+    until: Time | None = None,
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> Response:
@@ -57,10 +59,15 @@ async def list_feedback(
         ),
     )  # fmt: skip
     rows = await store.list_feedback(
-        context(request).db, caller.project_id, filters, before=paging.decode(cursor), limit=limit
+        context(request).db,
+        caller.project_id,
+        filters,
+        before=paging.decode(cursor),
+        limit=limit + 1,
     )
-    last = (rows[-1]["occurred_at"], rows[-1]["id"]) if rows else None
-    return json_response(paging.page([row_view(row) for row in rows], limit, last))
+    return json_response(
+        paging.page(rows, limit, row_view, lambda row: (row["occurred_at"], row["id"]))
+    )
 
 
 async def get_feedback(request: Request, feedback_id: str) -> Response:
@@ -94,12 +101,13 @@ async def post_thread(request: Request, feedback_id: str) -> Response:
             "action", value=entry.action, rule="a suggestion is judged by reviewers",
             fix="Reply, resolve or reopen",
         )  # fmt: skip
-    added = await judge.add_to_thread(
+    kept, outcome = await judge.add_to_thread(
         context(request).db, caller.project_id, feedback_id, action=entry.action,
         author=(token.user_id or "") if token else entry.author, comment=entry.comment,
         entry_id=entry.id, trace_id=token.trace_id if token else None,
     )  # fmt: skip
-    return json_response({"id": added.id, "status": "stored"}, status=201)
+    status = 201 if outcome == "stored" else 200
+    return json_response({"id": kept.id, "status": outcome}, status=status)
 
 
 class _Withdrawal(msgspec.Struct, forbid_unknown_fields=True):

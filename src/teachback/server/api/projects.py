@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -73,17 +73,15 @@ async def get_project(request: Request) -> Response:
 
 async def patch_project(request: Request, body: ProjectChange) -> Response:
     """Change name, reasons or metrics."""
-    project = await _project(request)
-    changed = replace(
-        project,
-        name=body.name or project.name,
-        reasons=_reasons(body) or project.reasons,
-        metrics=project.metrics
-        if body.metrics is None
-        else tuple(Metric(**metric.model_dump()) for metric in body.metrics),
+    caller = await secret_caller(request)
+    changed = await projects.change_project(
+        context(request).db,
+        caller.project_id,
+        name=body.name,
+        reasons=_reasons(body),
+        metrics=_metrics(body),
     )
-    await projects.save_project(context(request).db, changed)
-    context(request).forget_project(project.id)
+    context(request).forget_project(changed.id)
     return json_response(project_view(changed))
 
 
@@ -123,11 +121,19 @@ async def _project(request: Request) -> Project:
     return await context(request).project(caller.project_id)
 
 
-def _reasons(body: ProjectChange) -> tuple[Reason, ...]:
-    reasons = tuple(Reason(**reason.model_dump()) for reason in body.reasons or ())
+def _reasons(body: ProjectChange) -> tuple[Reason, ...] | None:
+    if body.reasons is None:
+        return None
+    reasons = tuple(Reason(**reason.model_dump()) for reason in body.reasons)
     labels = [reason.label for reason in reasons]
     for label in labels:
         if labels.count(label) > 1:
             raise Invalid("reasons", value=label, rule="a label stands in the list only once",
                           fix="Merge the two reasons")  # fmt: skip
     return reasons
+
+
+def _metrics(body: ProjectChange) -> tuple[Metric, ...] | None:
+    if body.metrics is None:
+        return None
+    return tuple(Metric(**metric.model_dump()) for metric in body.metrics)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
 from teachback.model.trace import Environment
 from teachback.record.trail import get_session_trail, get_trail
 from teachback.server import paging
-from teachback.server.api.views import judgement_view, session_view, trace_view
+from teachback.server.api.views import change_view, judgement_view, session_view, trace_view
 from teachback.server.auth import secret_caller
 from teachback.server.context import context
 from teachback.server.problems import json_response
 from teachback.store import sessions, traces, versions
 
 Limit = Annotated[int, Query(ge=1, le=200)]
+#: A time without an offset means something else on every machine.
+Time = AwareDatetime
 
 
 async def list_traces(
@@ -27,8 +29,8 @@ async def list_traces(
     session_id: str | None = None,
     user_id: str | None = None,
     environment: Environment | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Time | None = None,
+    until: Time | None = None,
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> Response:
@@ -37,10 +39,11 @@ async def list_traces(
     found = await traces.list_traces(
         context(request).db, caller.project_id, trace_id=trace_id, session_id=session_id,
         user_id=user_id, environment=environment, since=since, until=until,
-        before=paging.decode(cursor), limit=limit,
+        before=paging.decode(cursor), limit=limit + 1,
     )  # fmt: skip
-    last = (found[-1].started_at, found[-1].id) if found else None
-    return json_response(paging.page([trace_view(trace) for trace in found], limit, last))
+    return json_response(
+        paging.page(found, limit, trace_view, lambda trace: (trace.started_at, trace.id))
+    )
 
 
 async def get_trace(request: Request, trace_id: str) -> Response:
@@ -62,10 +65,11 @@ async def list_sessions(
     caller = await secret_caller(request)
     found = await sessions.list_sessions(
         context(request).db, caller.project_id, user_id=user_id, environment=environment,
-        before=paging.decode(cursor), limit=limit,
+        before=paging.decode(cursor), limit=limit + 1,
     )  # fmt: skip
-    last = (found[-1].ended_at, found[-1].id) if found else None
-    return json_response(paging.page([session_view(session) for session in found], limit, last))
+    return json_response(
+        paging.page(found, limit, session_view, lambda session: (session.ended_at, session.id))
+    )
 
 
 async def get_session(request: Request, session_id: str) -> Response:
@@ -85,9 +89,8 @@ async def list_changes(request: Request, limit: Limit = 50, cursor: str | None =
     """First appearances of prompt, document, model and release versions, newest first."""
     caller = await secret_caller(request)
     found = await versions.list_versions(
-        context(request).db, caller.project_id, before=paging.decode(cursor), limit=limit
+        context(request).db, caller.project_id, before=paging.decode(cursor), limit=limit + 1
     )
-    last = (found[-1]["first_seen_at"], found[-1].pop("id")) if found else None
-    for row in found[:-1]:
-        row.pop("id")
-    return json_response(paging.page(found, limit, last))
+    return json_response(
+        paging.page(found, limit, change_view, lambda row: (row["first_seen_at"], row["id"]))
+    )

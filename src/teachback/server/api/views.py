@@ -57,6 +57,11 @@ def session_view(session: Session) -> JsonObject:
     return _plain(session) | {"duration_s": session.duration_s}
 
 
+def change_view(row: Row) -> JsonObject:
+    """Show the first appearance of a version."""
+    return {name: row[name] for name in ("kind", "name", "version", "first_seen_at")}
+
+
 def project_view(project: Project) -> JsonObject:
     return {
         "id": project.id,
