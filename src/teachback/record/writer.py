@@ -120,6 +120,9 @@ class Writer:
                 raise  # an operational error by class, but it lies in the value
             except (*TRANSIENT, errors.UniqueViolation) as error:
                 # A unique violation: another process stored the same record a moment ago.
+                # Behind a new connection may be another server, restored or promoted, that lacks
+                # what was written last.
+                self._known = Known()
                 if attempt == ATTEMPTS:
                     raise _last(error) from error
                 await asyncio.sleep(PAUSE_S * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - jitter
