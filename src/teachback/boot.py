@@ -22,7 +22,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from teachback.config import Settings
-from teachback.errors import SetupError
+from teachback.errors import NotFound, SetupError
 from teachback.model.ids import new_id
 from teachback.model.project import Key, KeyKind, Member, Project
 from teachback.record import access
@@ -32,14 +32,17 @@ from teachback.store.database import Database, check_server
 from teachback.store.embedded import EmbeddedServer
 from teachback.store.embedded import start as start_embedded
 from teachback.store.migrations import migrate as apply_migrations
-from teachback.store.settings import keep_setting
+from teachback.store.settings import find_setting, keep_setting, save_setting
 from teachback.worker import run_worker
 
 T = TypeVar("T")
 Say = Callable[[str], None]
 
-#: Who owns a fresh installation; they sign in by a one-time link and then choose a password.
+#: Who owns a fresh installation; they sign in by a one-time link, or by a password that
+#: `teachback password` sets.
 OWNER_EMAIL = "owner@localhost"
+#: The setting that holds the address of the latest server.
+ADDRESS = "address"
 #: In-flight requests get this long to finish when the process is told to stop.
 GRACE_S = 25
 
@@ -122,6 +125,7 @@ def run_http(
     listener = _listen(settings)
     port = listener.getsockname()[1]
     url = settings.public_url or settings.base_url.replace(f":{settings.port}", f":{port}")
+    asyncio.run(_note_address(started, url))
     options = Options(
         dsn=started.dsn,
         pepper=pepper,
@@ -140,6 +144,12 @@ def run_http(
     gc.set_threshold(20_000, 20, 20)
     server = _Server(config, on_started=lambda: _listening(url, say, on_listening))
     server.run(sockets=[listener])
+
+
+async def _note_address(started: Engine, url: str) -> None:
+    """Remember where people find the console, for the links that other commands print."""
+    async with opened(started) as db:
+        await save_setting(db, ADDRESS, url)
 
 
 class _Server(uvicorn.Server):
@@ -325,7 +335,15 @@ class Admin:
 
     async def login_link(self, *, lifetime: timedelta = access.LINK_LIFETIME) -> str:
         """Return an address that signs the owner in once."""
-        return f"{self.settings.base_url}/login/{await self.login_token(lifetime=lifetime)}"
+        address = await find_setting(self.db, ADDRESS) or self.settings.base_url
+        return f"{address}/login/{await self.login_token(lifetime=lifetime)}"
+
+    async def set_password(self, email: str, password: str) -> None:
+        """Give a member a password, and end their logins; raises NotFound or Invalid."""
+        found = await projects.find_member(self.db, email)
+        if found is None:
+            raise NotFound(f"no member has the e-mail address {email!a}")
+        await projects.set_password(self.db, found[0].id, access.hash_password(password))
 
     async def login_token(self, *, lifetime: timedelta) -> str:
         """Return a token that signs the owner in once."""

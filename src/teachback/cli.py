@@ -154,6 +154,17 @@ def login(data_dir: DataDir = None) -> None:
     out.print(link, highlight=False, soft_wrap=True)
 
 
+@app.command()
+def password(
+    email: Annotated[str, typer.Option(help="Whose password to set.")] = boot.OWNER_EMAIL,
+    data_dir: DataDir = None,
+) -> None:
+    """Ask for a member's new password; signs them out everywhere."""
+    chosen: str = typer.prompt("New password", hide_input=True, confirmation_prompt=True)
+    _run(data_dir, lambda admin: admin.set_password(email, chosen))
+    out.print("The password is set.")
+
+
 @app.command(name="bench")
 def bench_command(
     suite: Annotated[str, typer.Argument(help="The suite's name; `all` runs every one.")] = "all",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import httpx2
+import psycopg
 import pytest
 
 from conftest import Server
@@ -272,3 +273,19 @@ def test_no_key_no_answer(server: Server) -> None:
         assert stranger.get("/healthz").status_code == 200
         for path in ("/v1/traces", "/v1/feedback", "/v1/keys", "/v1/widget", "/metrics"):
             assert stranger.get(path).status_code == 401
+
+
+def test_new_project_has_its_own_records_and_the_same_owners(
+    server: Server, client: httpx2.Client
+) -> None:
+    """A second project is empty, and whoever owns the first owns it too."""
+    client.post("/v1/traces", json=trace("t-1"))
+    made = client.post("/v1/projects", json={"name": "Second"}).json()
+    with server.client(made["key"]["secret"]) as other:
+        assert other.get("/v1/traces").json()["data"] == []
+        assert other.get("/v1/projects/current").json()["name"] == "Second"
+    with psycopg.connect(server.dsn) as connection:
+        owners = connection.execute(
+            "select member_id::text from membership where project_id = %s", (made["id"],)
+        ).fetchall()
+    assert owners == [(server.installation.alice.id,)]

@@ -95,6 +95,18 @@ async def save_role(db: Database, project_id: str, member_id: str, role: Role) -
     )
 
 
+async def copy_owners(db: Database, from_project_id: str, to_project_id: str) -> None:
+    """Make the owners of one project owners of another."""
+    await db.run(
+        """
+        insert into membership (project_id, member_id, role)
+        select %s, member_id, role from membership where project_id = %s and role = 'owner'
+        on conflict do nothing
+        """,
+        (to_project_id, from_project_id),
+    )
+
+
 async def set_password(db: Database, member_id: str, password_hash: str) -> None:
     """Replace a member's password hash, and end their other logins."""
     async with db.transaction() as connection:

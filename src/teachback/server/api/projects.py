@@ -57,10 +57,11 @@ async def list_projects(request: Request) -> Response:
 
 
 async def post_project(request: Request, body: ProjectBody) -> Response:
-    """Make a project, with its first secret key."""
-    await secret_caller(request)
+    """Make a project, with its first secret key; it has the owners of the caller's project."""
+    caller = await secret_caller(request)
     ctx = context(request)
     project = await make_project(ctx.db, body.name)
+    await projects.copy_owners(ctx.db, caller.project_id, project.id)
     new = await make_key(ctx.db, ctx.pepper, project.id, kind="secret", name="first")
     value = project_view(project) | {"key": key_view(new.key) | {"secret": new.secret}}
     return json_response(value, status=201)
