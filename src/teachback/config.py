@@ -41,7 +41,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on; loopback by default")
     port: int = Field(8700, ge=0, le=65535, description="Port to listen on")
     public_url: str | None = Field(
-        None, description="Address under which people reach the console, when behind a proxy"
+        None,
+        pattern=r"^https?://[^/]",
+        description="Address under which people reach the console, when behind a proxy",
     )
     data_dir: Path = Field(
         default_factory=default_data_dir,
@@ -80,7 +82,8 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The address to show to people."""
         host = "127.0.0.1" if self.host in _EVERYWHERE else self.host
-        return self.public_url or f"http://{host}:{self.port}"
+        host = f"[{host}]" if ":" in host else host
+        return (self.public_url or "").rstrip("/") or f"http://{host}:{self.port}"
 
 
 def load(**overrides: Any) -> Settings:
@@ -124,10 +127,14 @@ def _from_files(mistakes: list[str]) -> dict[str, str]:
             path = os.environ.get(f"{origin}_FILE")
             if path is None:
                 continue
+            if origin in os.environ:
+                mistakes.append(f"{origin} and {origin}_FILE are both set: keep one of them")
             try:
                 values[name] = Path(path).read_text(encoding="utf-8").strip()
             except OSError as error:
                 mistakes.append(f"{origin}_FILE: {error.strerror or error}")
+            except UnicodeDecodeError:
+                mistakes.append(f"{origin}_FILE: the file is not text in UTF-8")
     return values
 
 
