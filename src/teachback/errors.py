@@ -7,6 +7,7 @@ TeachbackError
 ├─ Forbidden     the key, token or role may not do this
 │  └─ Unauthenticated
 ├─ Unavailable   a dependency is away; the same call may succeed later
+│  └─ Overloaded   one project sends faster than is stored
 └─ SetupError    the installation or its configuration must be mended first
 """
 
@@ -80,6 +81,12 @@ class Unavailable(TeachbackError):
     def __init__(self, message: str | None = None, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Overloaded(Unavailable):
+    """This project sends faster than its records are stored."""
+
+    type = "overloaded"
 
 
 class SetupError(TeachbackError):

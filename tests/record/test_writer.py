@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from teachback.errors import Invalid, Unavailable
+from teachback.errors import Invalid, Overloaded, Unavailable
 from teachback.record import writer as writer_module
 from teachback.record.accept import Item
 from teachback.record.access import make_project
@@ -64,10 +64,34 @@ async def test_too_much_waiting_is_refused(
         writer.write([intake.trace(json.dumps(trace(f"t-{i}")).encode()) for i in range(2)])
     )
     await asyncio.sleep(0)
+    other = replace(intake, project=await make_project(db, "y"))
     with pytest.raises(Unavailable) as error:
+        await writer.write([other.trace(json.dumps(trace("t-9")).encode())])
+    assert (error.value.type, error.value.retry_after_s > 0) == ("unavailable", True)
+    first.cancel()
+
+
+async def test_project_is_refused_alone_when_its_part_of_the_queue_is_full(
+    db: Database, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quarter of the queue is one project's; the others do not notice."""
+    monkeypatch.setattr(writer_module, "MAX_WAITING", 8)
+    writer = Writer(db)
+    other = replace(intake, project=await make_project(db, "y"))
+    greedy = [
+        asyncio.ensure_future(writer.write([intake.trace(json.dumps(trace(f"t-{i}")).encode())]))
+        for i in range(2)
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded) as error:
         await writer.write([intake.trace(json.dumps(trace("t-9")).encode())])
     assert error.value.retry_after_s > 0
-    first.cancel()
+    small = asyncio.ensure_future(writer.write([other.trace(json.dumps(trace("t-1")).encode())]))
+    await asyncio.sleep(0)
+    await writer.start()
+    assert await asyncio.gather(*greedy, small) == [["stored"]] * 3
+    assert await writer.write([intake.trace(json.dumps(trace("t-9")).encode())]) == ["stored"]
+    await writer.stop()
 
 
 async def test_lost_connections_are_replaced(db: Database, intake: Intake) -> None:

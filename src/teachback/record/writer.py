@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import DataError, IntegrityError, errors
 from psycopg_pool import PoolTimeout
 
-from teachback.errors import Invalid, TeachbackError, Unavailable
+from teachback.errors import Invalid, Overloaded, TeachbackError, Unavailable
 from teachback.record.accept import Item, Known, Outcome, accept
+from teachback.record.fair_queue import FairQueue
 from teachback.store.database import TRANSIENT, Database, away
 
-#: Records that may wait; beyond it the answer is "overloaded", and the client keeps its own.
+#: Records that may wait in all; beyond it everybody is told to come back.
 MAX_WAITING = 20_000
+#: A project's part of them is one in so many; beyond it that project alone is told.
+PROJECT_PART = 4
+#: When to come back: twenty thousand records take about two seconds to store.
+RETRY_AFTER_S = 2.0
 #: Records in one transaction: past a thousand, COPY gains nothing more.
 MAX_COMMIT = 1_000
 #: How often a transaction starts over, and the pause in seconds, growing, before it does.
@@ -34,17 +40,29 @@ class _Waiting:
     items: Sequence[Item]
     answers: asyncio.Future[list[Answer]]
 
+    @property
+    def project_id(self) -> str:
+        """All records of a request belong to the project of its key."""
+        return self.items[0].project_id
+
 
 class Writer:
     """Stores records for many concurrent requests."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._queue: FairQueue[_Waiting] = FairQueue()
         self._known = Known()
         self._task: asyncio.Task[None] | None = None
-        #: Records accepted into the queue and not yet answered.
-        self.waiting = 0
+        #: Records accepted into the queue and not yet answered, by project.
+        self._waiting: Counter[str] = Counter()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def waiting(self) -> int:
+        """Records accepted into the queue and not yet answered."""
+        return self._waiting.total()
 
     async def start(self) -> None:
         """Begin to store.
@@ -55,7 +73,7 @@ class Writer:
 
     async def stop(self) -> None:
         """Store what waits, then stop."""
-        await self._queue.join()
+        await self._idle.wait()
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -63,28 +81,40 @@ class Writer:
     async def write(self, items: Sequence[Item]) -> list[Answer]:
         """Store the items and return an outcome, or an error, for each.
 
-        Raises Unavailable when too much waits already, or when the database is away.
+        Raises Overloaded when too much of this project waits already, Unavailable when too much
+        waits in all, or when the database is away.
         """
         if not items:
             return []
-        if self.waiting + len(items) > MAX_WAITING and self.waiting:
-            raise Unavailable("too many records wait to be stored", retry_after_s=2)
-        future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        self.waiting += len(items)
-        self._queue.put_nowait(_Waiting(items, future))
-        return await future
+        waiting = _Waiting(items, asyncio.get_running_loop().create_future())
+        self._check_room(waiting.project_id, len(items))
+        self._waiting[waiting.project_id] += len(items)
+        self._idle.clear()
+        self._queue.put(waiting, project_id=waiting.project_id, size=len(items))
+        return await waiting.answers
+
+    def _check_room(self, project_id: str, size: int) -> None:
+        of_project = self._waiting[project_id]
+        if of_project and of_project + size > MAX_WAITING // PROJECT_PART:
+            raise Overloaded(
+                "too many records of this project wait to be stored", retry_after_s=RETRY_AFTER_S
+            )
+        if self.waiting and self.waiting + size > MAX_WAITING:
+            raise Unavailable("too many records wait to be stored", retry_after_s=RETRY_AFTER_S)
 
     async def _work(self) -> None:
         while True:
-            group = [await self._queue.get()]
-            size = len(group[0].items)
-            while size < MAX_COMMIT and not self._queue.empty():
-                group.append(self._queue.get_nowait())
-                size += len(group[-1].items)
+            group = await self._queue.take(MAX_COMMIT)
             await self._serve(group)
             for waiting in group:
-                self.waiting -= len(waiting.items)
-                self._queue.task_done()
+                self._forget(waiting)
+            if not self._waiting:
+                self._idle.set()
+
+    def _forget(self, waiting: _Waiting) -> None:
+        self._waiting[waiting.project_id] -= len(waiting.items)
+        if not self._waiting[waiting.project_id]:
+            del self._waiting[waiting.project_id]
 
     async def _serve(self, group: list[_Waiting]) -> None:
         items = [item for waiting in group for item in waiting.items]

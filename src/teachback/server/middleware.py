@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from teachback.server import bodies
 from teachback.server.problems import Refused, log_bug, respond
 
 CSP = (
@@ -63,19 +65,25 @@ class Edge:
 
 
 class Bounded:
-    """Stops reading a body at a limit, whoever reads it."""
+    """Stops reading a body at a limit of size and of time, whoever reads it."""
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:
         """Take `limit` in bytes."""
         self._app, self._limit = app, limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        size = 0
+        size, complete = 0, False
+        until = asyncio.get_running_loop().time() + bodies.BODY_S
 
         async def bounded() -> Message:
-            nonlocal size
-            message = await receive()
+            nonlocal size, complete
+            try:
+                async with asyncio.timeout_at(None if complete else until):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, bodies.too_slow().message) from None
             size += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
             if size > self._limit:
                 raise HTTPException(413, f"the body is over {self._limit:,} bytes: send less")
             return message

@@ -15,6 +15,7 @@ from teachback.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    Overloaded,
     TeachbackError,
     Unauthenticated,
     Unavailable,
@@ -28,6 +29,7 @@ STATUS: dict[type[TeachbackError], int] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    Overloaded: 429,
     Unavailable: 503,
 }
 
@@ -63,7 +65,10 @@ def respond(error: TeachbackError) -> Response:
         headers["retry-after"] = str(math.ceil(error.retry_after_s))
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"
-    return json_response({"error": problem(error)}, status=status_of(error), headers=headers)
+    status = status_of(error)
+    if status == 408:  # the rest of the request may still come, and is no request of its own
+        headers["connection"] = "close"
+    return json_response({"error": problem(error)}, status=status, headers=headers)
 
 
 def json_response(
@@ -84,7 +89,7 @@ async def on_teachback_error(_: Request, error: Exception) -> Response:
     return respond(error)
 
 
-_TYPES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_TYPES = {404: "not_found", 405: "method_not_allowed", 408: "timeout", 413: "too_large"}
 
 
 async def on_http_error(_: Request, error: Exception) -> Response:
