@@ -97,8 +97,9 @@ def serve(settings: Settings, say: Say) -> None:
     """Run API, console and worker until told to stop."""
     with engine(settings, say) as started:
         setup = asyncio.run(prepare(started, say))
-        _announce_first_start(setup, settings, say)
-        run_http(started, setup.pepper, say)
+        if setup.first_key:
+            say(f"your first secret key, shown only now: {setup.first_key}")
+        run_http(started, setup.pepper, say, on_listening=lambda url: _invite(setup, url, say))
 
 
 def work(settings: Settings, say: Say) -> None:
@@ -124,7 +125,9 @@ def run_http(
     _configure_logs(settings)
     listener = _listen(settings)
     port = listener.getsockname()[1]
-    url = settings.public_url or settings.base_url.replace(f":{settings.port}", f":{port}")
+    url = settings.base_url
+    if settings.public_url is None:
+        url = url.removesuffix(f":{settings.port}") + f":{port}"
     asyncio.run(_note_address(started, url))
     options = Options(
         dsn=started.dsn,
@@ -144,6 +147,8 @@ def run_http(
     gc.set_threshold(20_000, 20, 20)
     server = _Server(config, on_started=lambda: _listening(url, say, on_listening))
     server.run(sockets=[listener])
+    if not server.started:
+        raise SetupError("the server could not start: the lines above say why")
 
 
 async def _note_address(started: Engine, url: str) -> None:
@@ -253,7 +258,8 @@ async def prepare(started: Engine, say: Say) -> Setup:
         say(f"applied migration {name}")
     async with opened(started) as db:
         pepper = await _pepper(db, started.settings)
-        return await _setup(db, pepper)
+        async with db.alone():  # several processes may start at once, on a fresh database too
+            return await _setup(db, pepper)
 
 
 async def _setup(db: Database, pepper: bytes) -> Setup:
@@ -269,10 +275,9 @@ async def _setup(db: Database, pepper: bytes) -> Setup:
     return Setup(pepper, owner, project, key.secret, link)
 
 
-def _announce_first_start(setup: Setup, settings: Settings, say: Say) -> None:
-    if setup.first_key:
-        say(f"your first secret key, shown only now: {setup.first_key}")
-        say(f"sign in once, within 15 minutes: {settings.base_url}/login/{setup.login_token}")
+def _invite(setup: Setup, url: str, say: Say) -> None:
+    if setup.login_token:
+        say(f"sign in once, within 15 minutes: {url}/login/{setup.login_token}")
 
 
 async def _pepper(db: Database, settings: Settings) -> bytes:
@@ -300,10 +305,12 @@ def _pepper_file(data_dir: Path) -> bytes:
 
 def create_private(path: Path, text: str) -> None:
     """Make a file that only we can read, whole or not at all; one made meanwhile is kept."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # what it opens is lost with it
     with contextlib.suppress(FileExistsError):
         os.link(draft, path)
     draft.unlink()
@@ -319,19 +326,18 @@ class Admin:
 
     async def create_key(self, project: str | None, kind: KeyKind, name: str) -> dict[str, str]:
         """Make a key; return its words, and its text under `secret`."""
-        new = await access.make_key(
-            self.db, self.setup.pepper, project or self.setup.project.id, kind=kind, name=name
-        )
+        project_id = await self._project_id(project)
+        new = await access.make_key(self.db, self.setup.pepper, project_id, kind=kind, name=name)
         return _key_words(new.key) | {"secret": new.secret}
 
     async def list_keys(self, project: str | None) -> list[dict[str, str]]:
         """Return the keys as words."""
-        found = await keys.list_keys(self.db, project or self.setup.project.id)
+        found = await keys.list_keys(self.db, await self._project_id(project))
         return [_key_words(key) for key in found]
 
     async def revoke_key(self, project: str | None, key_id: str) -> None:
         """End a key; raises NotFound."""
-        await keys.revoke_key(self.db, project or self.setup.project.id, key_id)
+        await keys.revoke_key(self.db, await self._project_id(project), key_id)
 
     async def login_link(self, *, lifetime: timedelta = access.LINK_LIFETIME) -> str:
         """Return an address that signs the owner in once."""
@@ -349,6 +355,9 @@ class Admin:
         """Return a token that signs the owner in once."""
         owner = self.setup.owner
         return await access.make_login(self.db, owner.id, kind="link", lifetime=lifetime)
+
+    async def _project_id(self, given: str | None) -> str:
+        return (await projects.get_project(self.db, given)).id if given else self.setup.project.id
 
 
 def _key_words(key: Key) -> dict[str, str]:

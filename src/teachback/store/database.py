@@ -29,6 +29,8 @@ RECONNECT_S = 10.0
 ATTEMPTS = 4
 #: Longest one statement may run: pages answer in milliseconds, this is for accidents.
 STATEMENT_TIMEOUT_MS = 30_000
+#: Any fixed number, other than that of the migrations.
+ALONE_LOCK = 8_700_002
 #: Errors after which the same statement may succeed: the server stopped or restarts (57P),
 #: the connection broke (08), a deadlock or serialization failure (40), too many clients (53300),
 #: a lock or statement timeout (55P03, 57014), a primary that became a standby (25006).
@@ -67,7 +69,7 @@ class Database:
 
     def _pool(self, *, max_size: int, autocommit: bool) -> AsyncConnectionPool[Connection]:
         return AsyncConnectionPool(
-            make_conninfo(self.dsn, **({} if self._pooler else {"options": _options()})),
+            self._conninfo(),
             min_size=1,
             max_size=max_size,
             timeout=POOL_WAIT_S,
@@ -79,6 +81,16 @@ class Database:
                 "prepare_threshold": None if self._pooler else 5,
             },
         )
+
+    def _conninfo(self) -> str:
+        try:
+            return make_conninfo(self.dsn, **({} if self._pooler else {"options": _options()}))
+        except psycopg.ProgrammingError:
+            # The parser's message quotes the text, which may hold a password.
+            raise SetupError(
+                "DATABASE_URL is no address of PostgreSQL: write it as "
+                "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+            ) from None
 
     async def open(self) -> None:
         """Open the first connection; raises SetupError when the server cannot be reached."""
@@ -102,6 +114,13 @@ class Database:
                 yield connection
         except TRANSIENT as error:
             raise away() from error
+
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Let one process at a time do what is inside; Unavailable after a few seconds' wait."""
+        async with self.transaction() as connection:
+            await connection.execute("select pg_advisory_xact_lock(%s)", (ALONE_LOCK,))
+            yield
 
     async def run(self, query: LiteralString, params: Params = ()) -> int:
         """Execute a statement; return the number of rows it touched."""

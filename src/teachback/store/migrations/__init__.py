@@ -43,12 +43,18 @@ def migrate(dsn: str, *, wait_s: float = 600) -> list[str]:
 
     Safe with any number of processes at once: one works, the others wait for it.
     """
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        _lock(connection, wait_s)
-        try:
-            return [_apply(connection, name) for name in pending(connection)]
-        finally:
-            connection.execute("select pg_advisory_unlock(%s)", (ADVISORY_LOCK,))
+    try:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            _lock(connection, wait_s)
+            try:
+                return [_apply(connection, name) for name in pending(connection)]
+            finally:
+                connection.execute("select pg_advisory_unlock(%s)", (ADVISORY_LOCK,))
+    except psycopg.OperationalError as error:
+        raise SetupError(
+            f"the database could not be brought up to date ({type(error).__name__}): check that "
+            "it runs and that nothing holds its tables locked, then start again"
+        ) from error
 
 
 def _lock(connection: psycopg.Connection[tuple[object, ...]], wait_s: float) -> None:
