@@ -18,6 +18,9 @@ from teachback.errors import Invalid
 #: Deepest nesting accepted; jsonb itself fails between 6,000 and 20,000.
 MAX_DEPTH = 100
 
+#: Longest key that a message repeats: a longer one is likely to be what somebody said.
+MAX_SHOWN_KEY = 64
+
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: one character
@@ -91,7 +94,7 @@ def loads(raw: bytes, field: str = "body") -> object:
     except _DuplicateKey as error:
         raise Invalid(
             field,
-            value=str(error),
+            value=str(error) if len(str(error)) <= MAX_SHOWN_KEY else None,
             rule="a key may stand in an object only once",
             fix="Send each key once",
         ) from error

@@ -222,7 +222,6 @@ def _check_bytes(name: str, value: str) -> None:
     if size > MAX_ID_BYTES:
         raise Invalid(
             name,
-            value=value,
             rule=f"an id or name has at most {MAX_ID_BYTES} bytes of UTF-8, this one has {size}",
             fix="Send a shorter one, such as its SHA-256",
         )
@@ -250,21 +249,30 @@ _AT = re.compile(r"^(?P<rule>.*?)(?: - at `\$?\.?(?P<path>[^`]*)`)?$", re.DOTALL
 _NAMED = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
 
 
+#: The one message of the decoder that quotes the whole value.
+_ENUM = re.compile(r"Invalid enum value .*", re.DOTALL)
+
+
 def _invalid(value: object, message: str) -> Invalid:
     match = _AT.match(message)
-    rule = match["rule"] if match else message
+    rule = _ENUM.sub("not one of the values allowed here", match["rule"] if match else message)
     path = (match["path"] if match else None) or ""
     named = _NAMED.search(rule)
     field = ".".join(part for part in (path, named["name"] if named else "") if part) or "record"
-    shown = None if named else _lookup(value, path)
+    found = None if named else _lookup(value, path)
+    # What is too long for a word is likely to be what somebody said.
+    is_long = isinstance(found, str) and len(found) > MAX_SHOWN
     return Invalid(
         field,
-        value=shown,
+        value=None if is_long else found,
         rule=rule[0].lower() + rule[1:],
         fix="See docs/reference/api.md for the field's type and bounds",
         shown=field.rpartition(".")[2] not in _CONTENT_FIELDS,
     )
 
+
+#: Longest text that a message repeats.
+MAX_SHOWN = 64
 
 #: Fields whose values may hold what people said: never repeated in a message.
 _CONTENT_FIELDS = {

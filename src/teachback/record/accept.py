@@ -89,11 +89,11 @@ async def _look_up(
     on_sessions = {_target(item) for item in feedback if item.feedback.trace_id is None}
     wanted = on_traces | {(item.project_id, item.id) for item in new_traces}
     async with connection.pipeline():
-        traces_answer = await traces.ask_digests(connection, sorted(wanted))
+        digests = await traces.ask_digests(connection, sorted(wanted)) if wanted else None
         present = await feedback_store.ask_present(connection, feedback) if feedback else None
         known = await sessions.ask_known(connection, sorted(on_sessions)) if on_sessions else None
     return _There(
-        await traces.read_digests(traces_answer),
+        await traces.read_digests(digests) if digests else {},
         await sessions.read_known(known) if known else set(),
         await feedback_store.read_present(present) if present else Present({}, {}),
     )
@@ -120,6 +120,10 @@ async def _complete(connection: Connection, new_traces: list[NewTrace], known: K
             await _save_versions(connection, new_traces, known, written)
             keys = [(new.project_id, new.id) for new in new_traces]
             await feedback_store.match_traces(connection, keys)
+            begun = {(new.project_id, new.trace.session_id) for new in new_traces}
+            await feedback_store.match_sessions(
+                connection, sorted((project, name) for project, name in begun if name is not None)
+            )
         await connection.commit()
     return written
 

@@ -140,6 +140,19 @@ async def match_traces(connection: Connection, keys: Sequence[tuple[str, str]]) 
     )
 
 
+async def match_sessions(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
+    """Mark feedback that was waiting for these (project id, session id)."""
+    if keys:
+        await connection.execute(
+            """
+            update feedback set matched = true
+            where not matched and trace_id is null
+              and (project_id, session_id) in (select * from unnest(%s::uuid[], %s::text[]))
+            """,
+            as_columns(keys),
+        )
+
+
 async def match_waiting(db: Database) -> int:
     """Mark all waiting feedback whose target has arrived; return how many.
 
