@@ -7,6 +7,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Literal
 
 from argon2 import PasswordHasher
@@ -96,7 +97,7 @@ def hash_password(password: str) -> str:
 def check_password(hashed: str | None, password: str) -> bool:
     """Tell whether the password is right; takes as long for an unknown member."""
     try:
-        _HASHER.verify(hashed or _NOBODY, password[:MAX_PASSWORD])
+        _HASHER.verify(hashed or _nobody(), password[:MAX_PASSWORD])
     except (Argon2Error, InvalidHashError):
         return False
     return hashed is not None
@@ -118,4 +119,7 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
-_NOBODY = _HASHER.hash(secrets.token_hex(16))
+@cache
+def _nobody() -> str:
+    """Return the hash of a password that nobody has, to spend the same time on a stranger."""
+    return _HASHER.hash(secrets.token_hex(16))
