@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from teachback import boot, doctor
 from teachback.bench import suites
 from teachback.config import load
-from teachback.errors import SetupError, TeachbackError
+from teachback.errors import Conflict, SetupError, TeachbackError
 from teachback.model.project import KeyKind
 from teachback.showcase import Showcase
+from teachback.store import jobs
+from teachback.store.database import Database
 
 app = typer.Typer(
     name="teachback",
@@ -29,6 +34,8 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(help="API keys of a project.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
+jobs_app = typer.Typer(help="Background jobs.", no_args_is_help=True)
+app.add_typer(jobs_app, name="jobs")
 out = Console()
 err = Console(stderr=True)
 
@@ -163,6 +170,56 @@ def password(
     chosen: str = typer.prompt("New password", hide_input=True, confirmation_prompt=True)
     _run(data_dir, lambda admin: admin.set_password(email, chosen))
     out.print("The password is set.")
+
+
+@jobs_app.command("list")
+def list_jobs(
+    failed: Annotated[bool, typer.Option("--failed", help="Only those that gave up.")] = False,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """List the newest background jobs, and why they failed."""
+    found = _run(data_dir, lambda admin: jobs.list_jobs(admin.db, failed=failed))
+    if json:
+        out.print_json(data=[asdict(job) for job in found], default=_iso)
+        return
+    table = Table("id", "job", "status", "attempts", "since", "reason")
+    for job in found:
+        since = f"{job.deferred_at:%Y-%m-%d %H:%M:%S}" if job.deferred_at else ""
+        row = (str(job.id), job.name, job.status, str(job.attempts), since, job.reason or "")
+        table.add_row(*map(escape, row))
+    out.print(table)
+
+
+@jobs_app.command("retry")
+def retry_job(
+    job_id: Annotated[int | None, typer.Argument(help="The job's id.")] = None,
+    all_failed: Annotated[bool, typer.Option("--all-failed", help="Every failed job.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Put a failed job, or all of them, into the queue again."""
+    if (job_id is None) is not all_failed:
+        raise typer.BadParameter("name one job, or say --all-failed")
+    wanted = [] if job_id is None else [job_id]
+    count = _run(data_dir, lambda admin: _retry(admin.db, wanted))
+    out.print(f"{count} {'job waits' if count == 1 else 'jobs wait'} in the queue.")
+
+
+async def _retry(db: Database, wanted: list[int]) -> int:
+    """Retry what is wanted, or all that failed; return how many jobs wait now."""
+    count = 0
+    for job_id in wanted or await jobs.failed_ids(db):
+        try:
+            await jobs.retry_failed(db, job_id)
+            count += 1
+        except Conflict:  # of several failed twins, one is enough
+            if wanted:
+                raise
+    return count
+
+
+def _iso(value: datetime) -> str:
+    return value.isoformat(timespec="seconds")
 
 
 @app.command(name="bench")

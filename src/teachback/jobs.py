@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import structlog
 from procrastinate import App, JobContext
+from procrastinate.middleware import AsyncCallNext, WorkerMiddleware
+from procrastinate.worker import Worker
 
+from teachback.errors import TeachbackError, Unavailable
 from teachback.store import feedback, idempotency, logins
 from teachback.store.database import Database
-from teachback.store.jobs import STALLED_S, queue
+from teachback.store.jobs import STALLED_S, queue, save_failure
 
 log = structlog.get_logger()
 
@@ -48,6 +54,33 @@ def register(dsn: str, db: Database) -> App:
         await manager.delete_old_jobs(nb_hours=KEEP_FAILED_H, include_failed=True)
 
     return app
+
+
+def keep_reasons(db: Database) -> WorkerMiddleware:
+    """Return what goes around each job of a worker: the reason of a failure is kept."""
+
+    async def run(call_next: AsyncCallNext, context: JobContext, _worker: Worker) -> object:
+        try:
+            return await call_next()
+        except Exception as error:
+            await _keep_reason(db, context.job.id, error)
+            raise
+
+    return run
+
+
+async def _keep_reason(db: Database, job_id: int | None, error: Exception) -> None:
+    assert job_id is not None  # a job that runs has been stored
+    with contextlib.suppress(Unavailable):  # the job's own error is the one to tell
+        await save_failure(db, job_id, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """Say what went wrong; messages that are not ours may quote what a user wrote."""
+    if isinstance(error, TeachbackError):
+        return f"{type(error).__name__}: {error.message}"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
 
 
 def _periodic(app: App, db: Database, name: str, cron: str, work: Work) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from teachback.jobs import register
+from teachback.jobs import keep_reasons, register
 from teachback.store.database import Database
 from teachback.store.jobs import POLL_S
 
@@ -28,6 +28,7 @@ async def run_worker(dsn: str, db: Database) -> None:
                     fetch_job_polling_interval=POLL_S,
                     shutdown_graceful_timeout=GRACE_S,
                     install_signal_handlers=False,
+                    worker_middleware=[keep_reasons(db)],
                 )
             # A worker that lost its listener or heartbeat returns as if it had been asked to.
             log.warning("worker lost", error="side task")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from teachback.errors import TeachbackError
+from teachback.errors import TeachbackError, Unavailable
 from teachback.server.auth import secret_caller
 from teachback.server.context import Context, context
 from teachback.server.problems import json_response
 from teachback.store.database import check_server
+from teachback.store.vitals import Vitals, read_vitals
 
 
 async def healthz(_: Request) -> Response:
@@ -31,7 +32,16 @@ async def metrics(request: Request) -> Response:
     if not ctx.metrics_public:
         await secret_caller(request)
     ctx.metrics.waiting.set(ctx.writer.waiting)
+    ctx.metrics.pool_wait.inc(ctx.db.waited_s())
+    ctx.metrics.set_vitals(await _vitals(ctx))
     return Response(ctx.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+async def _vitals(ctx: Context) -> Vitals | None:
+    try:
+        return await read_vitals(ctx.db)
+    except Unavailable:  # what the process counts itself is told all the same
+        return None
 
 
 async def _unready(ctx: Context) -> str | None:

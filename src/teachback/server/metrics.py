@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from teachback.store.vitals import Vitals
+
+UNKNOWN = float("nan")
+
 
 class Metrics:
     """Counters of one process; each way to lose a record increments exactly one of them."""
@@ -34,6 +38,28 @@ class Metrics:
             "teachback_write_seconds", "Time from a decoded request to its commit.",
             buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5), registry=self.registry,
         )  # fmt: skip
+
+        self.pool_wait = Counter(
+            "teachback_pool_wait_seconds_total", "Time requests waited for a database connection.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.jobs_failed = self._gauge("jobs_failed", "Background jobs that have given up.")
+        self.oldest_job = self._gauge(
+            "job_oldest_waiting_seconds", "How long the job waits that is due for longest."
+        )
+        self.database_bytes = self._gauge("database_bytes", "Size of the database on disk.")
+        self.wal_bytes = self._gauge("wal_bytes", "Size of the write-ahead log on disk.")
+
+    def _gauge(self, name: str, meaning: str) -> Gauge:
+        return Gauge(f"teachback_{name}", meaning, registry=self.registry)
+
+    def set_vitals(self, vitals: Vitals | None) -> None:
+        """Show the database's figures; what is not known is NaN, never an old figure."""
+        self.jobs_failed.set(vitals.jobs_failed if vitals else UNKNOWN)
+        self.oldest_job.set(vitals.oldest_job_s if vitals else UNKNOWN)
+        self.database_bytes.set(vitals.database_bytes if vitals else UNKNOWN)
+        wal = vitals.wal_bytes if vitals else None
+        self.wal_bytes.set(UNKNOWN if wal is None else wal)
 
     def text(self) -> bytes:
         """Return the exposition format."""

@@ -102,6 +102,11 @@ class Database:
                 "cannot connect to PostgreSQL: check that it runs and that DATABASE_URL is right"
             ) from error
 
+    def waited_s(self) -> float:
+        """Return how long requests have waited for a connection since this was last asked."""
+        pools = (self.pool, self.writers)
+        return sum(pool.pop_stats().get("requests_wait_ms", 0) for pool in pools) / 1_000
+
     async def close(self) -> None:
         await self.writers.close()
         await self.pool.close()
