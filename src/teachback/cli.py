@@ -17,11 +17,9 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from teachback import boot, doctor
-from teachback.bench import suites
 from teachback.config import load
 from teachback.errors import Conflict, SetupError, TeachbackError
 from teachback.model.project import KeyKind
-from teachback.showcase import Showcase
 from teachback.store import jobs
 from teachback.store.database import Database
 
@@ -68,6 +66,8 @@ def demo(
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
     """Run the product with a small assistant and simulated users; prints where to look."""
+    from teachback.showcase import Showcase  # the demo is not loaded to serve
+
     settings = load(port=port, data_dir=data_dir)
     if data_dir is None:
         settings = load(port=port, data_dir=settings.data_dir / "demo")
@@ -230,6 +230,8 @@ def bench_command(
     json: Json = False,
 ) -> None:
     """Measure the product on this machine, beside published figures."""
+    from teachback.bench import suites  # nor are the benchmarks
+
     raise typer.Exit(suites.main(suite, quick=quick, as_json=json, check=check))
 
 

@@ -289,3 +289,11 @@ def test_new_project_has_its_own_records_and_the_same_owners(
             "select member_id::text from membership where project_id = %s", (made["id"],)
         ).fetchall()
     assert owners == [(server.installation.alice.id,)]
+
+
+def test_time_far_ahead_is_taken_as_now(client: httpx2.Client) -> None:
+    """A clock years ahead must not pin its judgement in force for good."""
+    ahead = rating("t-1", 0, id="f-1", author="bob", occurred_at="2099-01-01T00:00:00Z")
+    client.post("/v1/feedback", json=ahead)
+    client.post("/v1/feedback", json=rating("t-1", 1, id="f-2", author="bob"))
+    assert client.get("/v1/feedback/f-1").json()["id"] == "f-2"

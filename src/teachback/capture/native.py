@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -36,6 +36,10 @@ Unit = Annotated[float, Meta(ge=0, le=1)]
 Time = Annotated[datetime, Meta(tz=True)]
 Words = Annotated[list[Word], Meta(max_length=64)]
 Hash = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+#: How far a clock may run ahead before its times are taken as the time of receipt.
+MAX_AHEAD = timedelta(days=1)
 
 
 class _In(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -233,7 +237,8 @@ def _time(value: datetime | None, now: datetime, drift_s: float) -> datetime:
     try:
         moved = datetime.fromtimestamp(value.timestamp() + drift_s, UTC) if drift_s else value
         # Python's calendar ends before PostgreSQL's; near its edges an offset leaves it.
-        return moved.astimezone(UTC)
+        # What lies in the future would be in force for ever: nobody could judge after it.
+        return now if moved > now + MAX_AHEAD else moved.astimezone(UTC)
     except (OverflowError, ValueError) as error:
         raise Invalid(
             "time", value=value.isoformat(), rule="a time lies between the years 1 and 9999",
