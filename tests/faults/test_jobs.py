@@ -71,6 +71,8 @@ def _failed(dsn: str, job_id: int) -> bool:
 @pytest.fixture
 def teachback(dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., str]:
     """The command line on the test's database; returns what it printed."""
+    for name in ("DATABASE_URL", "TEACHBACK_DATABASE_DIRECT_URL", "TEACHBACK_DATABASE_POOLER"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TEACHBACK_DATABASE_URL", dsn)
     monkeypatch.setenv("TEACHBACK_DATA_DIR", str(tmp_path))
 

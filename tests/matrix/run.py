@@ -51,7 +51,7 @@ def pooled_server() -> bool:
     """Mistreat a product that works through PgBouncer in transaction mode."""
     with postgres(newest()) as address, pooler(address) as pooled:
         return _pytest(
-            "tests/faults", "-k", "not test_kills",
+            "tests/faults", "-k", "not test_kills and not test_slow_database",
             DATABASE_URL=pooled, TEACHBACK_DATABASE_DIRECT_URL=address,
             TEACHBACK_DATABASE_POOLER="true",
         )  # fmt: skip
