@@ -6,7 +6,6 @@ import gzip
 import json
 import socket
 import threading
-import time
 import zlib
 from collections.abc import Iterator
 
@@ -163,15 +162,12 @@ def test_slow_and_idle_connections_do_not_hinder_others(wire: Wire) -> None:
 
 @pytest.mark.matrix
 def test_slow_bodies_are_cut_off(wire: Wire) -> None:
-    """A body that never comes does not hold its connection for ever."""
+    """A body that never comes holds its connection for twenty seconds and no longer."""
     head = (
         f"POST /v1/traces HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {wire.key}\r\n"
         "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
     ).encode()
-    begun = time.monotonic()
-    assert wire.raw(head, timeout_s=100).startswith((b"HTTP/1.1 408", b"HTTP/1.1 400")) or (
-        time.monotonic() - begun < 90
-    )
+    assert wire.raw(head, timeout_s=60).startswith(b"HTTP/1.1 408")
 
 
 @pytest.mark.parametrize(
