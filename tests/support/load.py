@@ -24,10 +24,13 @@ class Sent:
 async def send_batches(
     url: str, keys: list[str], *, batches: int, records: int, meanwhile: Any
 ) -> list[Sent]:
-    """Send this many requests for each key, all at once; await `meanwhile` beside them."""
+    """Send this many requests for each key, all at once; await `meanwhile` beside them.
+
+    Key by key, so that the first ones fill their own part before all together fill the whole.
+    """
     limits = httpx2.Limits(max_connections=None)
     async with httpx2.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
-        sending = [_send(client, key, records) for _ in range(batches) for key in keys]
+        sending = [_send(client, key, records) for key in keys for _ in range(batches)]
         answers, _ = await asyncio.gather(asyncio.gather(*sending), meanwhile)
         return list(answers)
 
