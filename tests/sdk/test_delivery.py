@@ -13,6 +13,7 @@ import pytest
 from sdk.conftest import KEY, MakeClient
 from sdk.stub import Answer, Batch, Stub
 from teachback import Client, DeliveryError
+from teachback.sdk import delivery
 from teachback.sdk.queue import MAX_BATCH_BYTES, MAX_MEMORY_BYTES
 
 #: Nothing listens there.
@@ -224,6 +225,26 @@ def test_batch_is_split_when_the_server_finds_it_too_large(
     assert stub.reported == {("too_large", "trace"): 1}
     assert "bytes are too large" in caplog.text
     assert "secret content" not in caplog.text
+
+
+def test_record_that_the_server_fails_on_is_isolated_when_it_fails_each_time(
+    make_client: MakeClient, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One record that always gets 500 is dropped and counted; those beside and behind it arrive."""
+    monkeypatch.setattr(delivery, "pause_s", lambda _: 0.01)
+
+    def fails_on_poison(batch: Batch) -> Answer:
+        poison = any(t["query"] == "poison" for t in batch["traces"])
+        return Answer(500) if poison else Answer(200)
+
+    stub.rule = fails_on_poison
+    client = make_client()
+    send(client, 5)
+    client.trace("poison").end()
+    send(client, 5)
+    assert client.flush(timeout_s=15)
+    assert len(stub.stored) == 10
+    assert client.dropped == {("rejected", "trace"): 1}
 
 
 def test_record_is_dropped_at_once_when_no_batch_could_hold_it(

@@ -21,6 +21,10 @@ BREATH_S = 0.05
 STOP_S = 0.2
 #: An idle sender looks this often for folders of dead processes.
 IDLE_S = 30.0
+#: What a server answers to a fault of its own; outages have other answers. After so many in a row
+#: one record of the batch is suspected, and the batch halved until it stands alone.
+FAULT = 500
+SUSPECT_TRIES = 5
 
 
 class Delivery:
@@ -165,8 +169,19 @@ class Delivery:
             case "refused":
                 self._refuse(records, reply, report)
             case "retry" | "closed":
+                if reply.status == FAULT and records and self._tries + 1 >= SUSPECT_TRIES:
+                    return self._isolate(records)
                 self._hold(reply)
                 return False
+        return True
+
+    def _isolate(self, records: list[Record]) -> bool:
+        """Find the record that the server fails on, so that it does not hold up those behind it."""
+        self._tries = 0
+        if len(records) > 1:
+            self._limit = len(records) // 2
+            return False
+        self._lose(records, "rejected", f"the server answered {FAULT} to it each time")
         return True
 
     def _accepted(self, reply: Reply, report: Counter[Count]) -> None:
@@ -218,7 +233,8 @@ class Delivery:
             self._rest(max(reply.retry_after_s, pause_s(1)), asked=True)
         else:
             self._rest(pause_s(self._tries), asked=False)
-            say_once("teachback: the server cannot be reached; records wait and are sent later")
+            what = f"answered {reply.status}" if reply.status else "cannot be reached"
+            say_once(f"teachback: the server {what}; records wait and are sent later")
 
     def _tell_closed(self, status: int) -> None:
         if status in self._told:
