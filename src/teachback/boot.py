@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import secrets
+import shlex
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -95,11 +96,18 @@ def migrate(settings: Settings, say: Say) -> list[str]:
 
 def serve(settings: Settings, say: Say) -> None:
     """Run API, console and worker until told to stop."""
+    listener = listen(settings)  # first of all: a port in use must not cost a half-made start
     with engine(settings, say) as started:
         setup = asyncio.run(prepare(started, say))
         if setup.first_key:
             say(f"your first secret key, shown only now: {setup.first_key}")
-        run_http(started, setup.pepper, say, on_listening=lambda url: _invite(setup, url, say))
+        run_http(
+            started,
+            listener,
+            setup.pepper,
+            say,
+            on_listening=lambda url: _invite(setup, url, say),
+        )
 
 
 def work(settings: Settings, say: Say) -> None:
@@ -111,6 +119,7 @@ def work(settings: Settings, say: Say) -> None:
 
 def run_http(
     started: Engine,
+    listener: socket.socket,
     pepper: bytes,
     say: Say,
     *,
@@ -123,7 +132,6 @@ def run_http(
     """
     settings = started.settings
     _configure_logs(settings)
-    listener = _listen(settings)
     port = listener.getsockname()[1]
     url = settings.base_url
     if settings.public_url is None:
@@ -133,6 +141,7 @@ def run_http(
         dsn=started.dsn,
         pepper=pepper,
         public_url=url,
+        login_command=_login_command(settings),
         connections=settings.database_connections,
         pooler=settings.database_pooler,
         metrics_public=settings.metrics_public,
@@ -149,6 +158,13 @@ def run_http(
     server.run(sockets=[listener])
     if not server.started:
         raise SetupError("the server could not start: the lines above say why")
+
+
+def _login_command(settings: Settings) -> str:
+    """Return what an administrator types for a new link, wherever the data live."""
+    if settings.database_url:
+        return "teachback login"
+    return f"teachback login --data-dir {shlex.quote(str(settings.data_dir.absolute()))}"
 
 
 async def _note_address(started: Engine, url: str) -> None:
@@ -190,7 +206,8 @@ def _listening(url: str, say: Say, on_listening: Callable[[str], None] | None) -
         on_listening(url)
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
+    """Take the port; raises SetupError when it is in use."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -54,6 +54,7 @@ class Showcase:
 
     def run(self) -> None:
         """Run until told to stop."""
+        listener = boot.listen(self._settings)
         with boot.engine(self._settings, self._say) as engine:
             setup = asyncio.run(boot.prepare(engine, self._say))
             keys = asyncio.run(self._keys(engine, setup))
@@ -61,6 +62,7 @@ class Showcase:
             try:
                 boot.run_http(
                     engine,
+                    listener,
                     setup.pepper,
                     self._say,
                     mounts=lambda url: {"/demo": self._story(url, keys)},
@@ -98,6 +100,7 @@ class Showcase:
         except TeachbackError as error:
             self._say(f"the history could not be replayed: {error.message}")
         self._say(f"open {url}{link}")
+        self._say("Ctrl-C stops it; the same command goes on where it ended")
         if self._browser:
             webbrowser.open(url + link)
         if self._live:

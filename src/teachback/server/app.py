@@ -39,6 +39,8 @@ class Options:
     dsn: str
     pepper: bytes
     public_url: str
+    #: What prints a new sign-in link.
+    login_command: str = "teachback login"
     connections: int = 8
     pooler: bool = False
     #: Runs beside the requests until it is cancelled: the worker of `serve`.
@@ -82,6 +84,7 @@ async def _lifespan(app: FastAPI, options: Options) -> AsyncIterator[None]:
     await writer.start()
     ctx = Context(
         db=db, writer=writer, pepper=options.pepper, public_url=options.public_url,
+        login_command=options.login_command,
         metrics=Metrics(), metrics_public=options.metrics_public,
     )  # fmt: skip
     app.state.context = ctx

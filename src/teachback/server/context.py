@@ -62,6 +62,8 @@ class Context:
     public_url: str
     metrics: Metrics
     metrics_public: bool = False
+    #: What prints a new sign-in link.
+    login_command: str = "teachback login"
     #: Set when the process is about to stop: /readyz says so and balancers look elsewhere.
     stopping: bool = False
     #: False when this process should have a worker and it died.

@@ -19,8 +19,6 @@ from teachback.server.console.visit import see_other
 from teachback.server.context import context
 from teachback.store import logins, projects
 
-#: Prints a link that signs in once.
-LINK_COMMAND = "teachback login"
 #: A check of a password takes 64 MiB: more at a time would let strangers fill the memory.
 _CHECKS = asyncio.Semaphore(2)
 THEME_LIFETIME = timedelta(days=365)
@@ -86,7 +84,7 @@ def _too_often(request: Request, wait_s: float, *, wanted: str, email: str) -> R
 
 async def show_link(request: Request) -> Response:
     """Ask before a one-time link is used up: programs that preview links only read them."""
-    return page(request, "login_link.html", problem="", link_command=LINK_COMMAND)
+    return page(request, "login_link.html", problem="", link_command=context(request).login_command)
 
 
 async def use_link(request: Request) -> Response:
@@ -99,7 +97,13 @@ async def use_link(request: Request) -> Response:
     except TeachbackError as error:
         return error_page(request, error)
     problem = "It was used before, or its time has run out."
-    return page(request, "login_link.html", status=410, problem=problem, link_command=LINK_COMMAND)
+    return page(
+        request,
+        "login_link.html",
+        status=410,
+        problem=problem,
+        link_command=context(request).login_command,
+    )
 
 
 async def sign_out(request: Request) -> Response:
@@ -173,5 +177,5 @@ def _form(
 ) -> Response:
     return page(
         request, "login.html", status=status,
-        next=wanted, email=email, problem=problem, link_command=LINK_COMMAND,
+        next=wanted, email=email, problem=problem, link_command=context(request).login_command,
     )  # fmt: skip
