@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from teachback.core.diff import tracked_change
+from teachback.core.diff import Change, tracked_change
 from teachback.server.console.views.anchors import Anchor
 from teachback.server.console.views.markup import Piece, mark_up, readable, tracked
 
@@ -32,6 +32,36 @@ def test_suggestion_stands_in_place_when_an_annotation_has_one() -> None:
         Piece(text="Settings", change="-", notes=(1,)),
         Piece(text="Reports", change="+", closes=(1,)),
         Piece(text="!"),
+    )
+
+
+def test_correction_alone_is_drawn_when_an_annotation_replaces_the_same_words() -> None:
+    """The annotation stays a highlight with its marker; nothing is inserted twice."""
+    text = "Refunds take 30 days. Ask us."
+    correction: list[Change] = [("=", text[:13]), ("-", "30"), ("+", "21"), ("=", text[15:])]
+    same = Anchor(note=1, start=13, end=20, replacement="21 days")
+    other = Anchor(note=2, start=22, end=25, replacement="Call")
+    assert mark_up(text, [same, other], correction) == (
+        Piece(text="Refunds take "),
+        Piece(text="30", change="-", notes=(1,)),
+        Piece(text="21", change="+"),
+        Piece(text=" days", notes=(1,), closes=(1,)),
+        Piece(text=". "),
+        Piece(text="Ask", change="-", notes=(2,)),
+        Piece(text="Call", change="+", closes=(2,)),
+        Piece(text=" us."),
+    )
+
+
+def test_correction_alone_is_drawn_when_it_only_adds_next_to_an_annotation() -> None:
+    """Words both would add at the end of a passage stand there once."""
+    correction: list[Change] = [("=", "30 days"), ("+", " at most"), ("=", ".")]
+    same = Anchor(note=1, start=3, end=7, replacement="days at most")
+    assert mark_up("30 days.", [same], correction) == (
+        Piece(text="30 "),
+        Piece(text="days", notes=(1,)),
+        Piece(text=" at most", change="+", closes=(1,)),
+        Piece(text="."),
     )
 
 

@@ -43,10 +43,13 @@ def mark_up(
     """Return the pieces of a text in order; those not inserted join to the text itself.
 
     `changes` must turn this text into another: its kept and deleted parts join to the text.
+    Where they touch an annotation that suggests other words, they alone are drawn: two suggestions
+    in one place would read as one garbled sentence. The annotation stays a highlight.
     """
     marks = _Marks()
+    changed = _changed(changes)
     for anchor in anchors:
-        _mark_anchor(marks, anchor)
+        _mark_anchor(marks, replace(anchor, replacement=None) if _on(anchor, changed) else anchor)
     _mark_changes(marks, changes)
     return tuple(_pieces(text, marks))
 
@@ -119,6 +122,23 @@ def _joined(before: _Hunk, kept: str, after: _Hunk) -> _Hunk:
         deleted=before.deleted + kept + after.deleted,
         inserted=before.inserted + kept + after.inserted,
     )
+
+
+def _changed(changes: Iterable[Change]) -> list[tuple[int, int]]:
+    """Return where the text is changed; a mere insertion has no length."""
+    spans: list[tuple[int, int]] = []
+    at = 0
+    for operation, text in changes:
+        end = at if operation == "+" else at + len(text)
+        if operation != "=" and text:
+            spans.append((at, end))
+        at = end
+    return spans
+
+
+def _on(anchor: Anchor, spans: Iterable[tuple[int, int]]) -> bool:
+    """Tell whether an anchor overlaps or adjoins one of the spans."""
+    return any(start <= anchor.end and anchor.start <= end for start, end in spans)
 
 
 def _mark_anchor(marks: _Marks, anchor: Anchor) -> None:
