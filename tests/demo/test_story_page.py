@@ -28,6 +28,22 @@ def ask(page: Page) -> None:
     expect(page.get_by_text("What you know:")).to_be_visible()
 
 
+def select_first_word(page: Page) -> str:
+    """Double-click the first word of the answer, wherever the font puts it; return the word."""
+    x, y = page.locator(".answer-text").evaluate(
+        """answer => {
+          answer.scrollIntoView({ block: "center" });
+          const word = document.createRange();
+          word.setStart(answer.firstChild, 0);
+          word.setEnd(answer.firstChild, answer.textContent.indexOf(" "));
+          const box = word.getBoundingClientRect();
+          return [box.x + box.width / 2, box.y + box.height / 2];
+        }"""
+    )
+    page.mouse.dblclick(x, y)
+    return str(page.evaluate("getSelection().toString()"))
+
+
 def test_the_steps_tick_themselves_when_the_visitor_does_them(
     story: Server, visitor: Watched
 ) -> None:
@@ -67,12 +83,25 @@ def test_a_selected_passage_is_corrected_in_place(visitor: Watched) -> None:
     """Selecting words offers to mark them; the correction shows as a tracked change."""
     page = visitor.page
     ask(page)
-    page.locator(".answer-text").dblclick(position={"x": 40, "y": 25})
+    select_first_word(page)
     page.get_by_role("button", name="Mark this").click()
     page.get_by_label("What should it say instead?").fill("They")
     page.get_by_role("button", name="Mark", exact=True).last.click()
     expect(page.locator(".answer-text ins")).to_have_text("They")
     assert visitor.faults == []
+
+
+def test_a_selection_stays_when_the_page_reads_the_state_again(visitor: Watched) -> None:
+    """What is selected can still be marked after a refresh that brings nothing new."""
+    page = visitor.page
+    ask(page)
+    word = select_first_word(page)
+    with page.expect_response("**/state"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.get_by_role("button", name="Copy answer").hover()
+    assert page.evaluate("getSelection().toString()") == word
+    page.get_by_role("button", name="Mark this").click()
+    expect(page.get_by_label("What should it say instead?")).to_be_visible()
 
 
 def test_a_passage_is_marked_by_keyboard(visitor: Watched) -> None:

@@ -11,6 +11,7 @@ export class Answer {
   /** @type {any} */ #message;
   /** @type {() => Promise<void>} */ #refresh;
   /** @type {any[]} */ #reasons;
+  /** What the text shows now. */ #drawn = "";
   #text = make("div", { class: "bubble answer-text verbatim" });
   #up = this.#tool("thumb-up", "Good answer", () => this.#rate(1));
   #down = this.#tool("thumb-down", "Bad answer", () => this.#rate(0));
@@ -39,8 +40,16 @@ export class Answer {
     const thumb = given.find((/** @type {any} */ each) => each.kind === "rating");
     this.#up.setAttribute("aria-pressed", String(thumb?.score === 1));
     this.#down.setAttribute("aria-pressed", String(thumb?.score === 0));
-    drawMarks(this.#text, message.output, given.filter((/** @type {any} */ each) => each.kind === "annotation"));
+    this.#draw(given.filter((/** @type {any} */ each) => each.kind === "annotation"));
     this.#given.replaceChildren(...summary(given, this.#reasons, (id) => this.#takeBack(id)));
+  }
+
+  /** Draw the answer anew only when its marks changed: what the visitor has selected stays. @param {any[]} annotations */
+  #draw(annotations) {
+    const drawn = JSON.stringify([this.#message.output, annotations]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
+    drawMarks(this.#text, this.#message.output, annotations);
   }
 
   /** Open the form for marking a passage. @param {{start: number, end: number}} [place] */

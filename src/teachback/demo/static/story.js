@@ -24,16 +24,14 @@ let busy = false;
 /** Show what the server knows now; answers on the page stay, with whatever is typed below them. */
 async function refresh() {
   const state = await readState();
-  for (const message of state.messages) {
-    const shown = answers.get(message.id);
-    if (shown) shown.update(message);
-    else show(message);
-  }
+  for (const message of state.messages) show(message);
   showSteps(state.steps);
 }
 
-/** @param {any} message */
+/** Show a message once, however it came: as the reply or with a refresh. @param {any} message */
 function show(message) {
+  const shown = answers.get(message.id);
+  if (shown) return shown.update(message);
   const answer = new Answer(message, reasons, refresh);
   answers.set(message.id, answer);
   messages.append(answer.element);
