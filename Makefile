@@ -2,7 +2,8 @@
 PYTHON  ?= python3
 VENV    ?= .venv
 BIN     := $(VENV)/bin
-UV       = $(BIN)/uv pip install -q --python $(BIN)/python
+# Compiled while installing, as pip does: the first start need not.
+UV       = $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python
 UV_VERSION := 0.13.9
 # Test processes at once; each has its own database.
 WORKERS ?= 2
@@ -29,6 +30,7 @@ $(VENV)/.installed: $(BIN)/uv requirements.lock pyproject.toml
 	@echo "· installing the locked packages"
 	@$(UV) --require-hashes -r requirements.lock
 	@$(UV) --no-deps -e .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
