@@ -17,6 +17,7 @@ from support.running import product, wire
 from support.wire import Wire
 from teachback import cli, config, jobs
 from teachback.bench.product import Product
+from teachback.core.filters import ALIASES, FIELDS
 from teachback.server.api.routes import ROUTES
 
 __all__ = ["product", "wire"]
@@ -109,7 +110,10 @@ def _commands() -> Iterator[str]:
 def test_every_job_is_documented() -> None:
     """Each name of background work stands in the docs: it is what the job table shows."""
     text = _everything()
-    names = [name for name, *_ in jobs.PERIODIC] + [jobs.RETRY_STALLED, jobs.DELETE_OLD]
+    names = [name for name, *_ in jobs.PERIODIC + jobs.LOOPS] + [
+        jobs.RETRY_STALLED,
+        jobs.DELETE_OLD,
+    ]
     assert [name for name in names if name not in text] == []
 
 
@@ -157,3 +161,13 @@ def _scripts(examples: list[tuple[str, str]]) -> Iterator[list[str]]:
     together = "\n".join(code for language, code in examples if language == "python")
     if together:
         yield [sys.executable, "-W", "error", "-c", together]
+
+
+def test_every_field_of_the_filter_language_is_documented() -> None:
+    """With its type and its choices."""
+    page = (DOCS / "reference" / "filters.md").read_text()
+    for field in FIELDS.values():
+        line = next(line for line in page.splitlines() if line.startswith(f"| `{field.name}` |"))
+        assert f"| {field.type} |" in line
+        assert all(f"`{choice}`" in line for choice in field.choices)
+    assert all(f"`{alias}`" in page for alias in ALIASES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import traceback
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,7 @@ from procrastinate.middleware import AsyncCallNext, WorkerMiddleware
 from procrastinate.worker import Worker
 
 from teachback.errors import TeachbackError, Unavailable
-from teachback.store import feedback, idempotency, logins
+from teachback.store import feedback, idempotency, logins, search
 from teachback.store.database import Database
 from teachback.store.jobs import STALLED_S, queue, save_failure
 
@@ -26,6 +27,12 @@ PERIODIC: tuple[tuple[str, str, Work], ...] = (
     ("record.match_waiting", "* * * * *", feedback.match_waiting),
     ("access.delete_expired_logins", "17 * * * *", logins.delete_expired),
     ("access.delete_old_answers", "37 * * * *", idempotency.delete_old),
+)
+#: Name, pause in seconds when nothing is to do, work: what follows each record within moments.
+#: Each works off what waits in a table, so it may stop anywhere, and run beside itself.
+LOOPS: tuple[tuple[str, float, Work], ...] = (
+    ("search.make_documents", 0.5, search.make_documents),
+    ("search.count_words", 15.0, search.count_words),
 )
 RETRY_STALLED = "jobs.retry_stalled"
 #: Finished jobs are kept for a day, failed ones for a month.
@@ -54,6 +61,18 @@ def register(dsn: str, db: Database) -> App:
         await manager.delete_old_jobs(nb_hours=KEEP_FAILED_H, include_failed=True)
 
     return app
+
+
+async def run_loop(db: Database, name: str, pause_s: float, work: Work) -> None:
+    """Do this work whenever there is some, until cancelled; what fails is tried again."""
+    while True:
+        try:
+            touched = await work(db)
+        except Exception as error:  # whatever it was, the work still waits
+            log.warning("loop failed", name=name, reason=_reason(error))
+            touched = 0
+        # Work that goes on leaves the others their turn.
+        await asyncio.sleep(0 if touched else pause_s)
 
 
 def keep_reasons(db: Database) -> WorkerMiddleware:

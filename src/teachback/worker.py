@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from teachback.jobs import keep_reasons, register
+from teachback.jobs import LOOPS, keep_reasons, register, run_loop
 from teachback.store.database import Database
 from teachback.store.jobs import POLL_S
 
@@ -20,6 +20,16 @@ GRACE_S = 20.0
 
 async def run_worker(dsn: str, db: Database) -> None:
     """Work until cancelled; a lost database is waited for."""
+    loops = [asyncio.create_task(run_loop(db, *loop)) for loop in LOOPS]
+    try:
+        await _run_jobs(dsn, db)
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+
+
+async def _run_jobs(dsn: str, db: Database) -> None:
     while True:
         try:
             async with register(dsn, db).open_async() as app:

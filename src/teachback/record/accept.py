@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from teachback.store import contents, sessions, traces, versions
+from teachback.store import contents, search, sessions, traces, versions
 from teachback.store import feedback as feedback_store
 from teachback.store.database import Connection
 from teachback.store.feedback import NewFeedback, Present
@@ -69,7 +69,7 @@ async def accept(connection: Connection, items: Sequence[Item], known: Known) ->
     fresh = [item for item in feedback if _is_fresh(item, there.feedback.digests, outcomes)]
     _match(fresh, traces_, there)
     await _copy(connection, fresh_traces, fresh, there)
-    written = await _complete(connection, fresh_traces, known)
+    written = await _complete(connection, fresh_traces, fresh, known)
     return Accepted([outcomes[id(item)] for item in items], written)
 
 
@@ -108,10 +108,13 @@ async def _copy(
         await _place(connection, feedback, there.feedback.in_force)
 
 
-async def _complete(connection: Connection, new_traces: list[NewTrace], known: Known) -> Known:
-    """Add what follows from the traces, and commit; return what was written."""
+async def _complete(
+    connection: Connection, new_traces: list[NewTrace], feedback: list[NewFeedback], known: Known
+) -> Known:
+    """Add what follows from the records, and commit; return what was written."""
     written = Known()
     async with connection.pipeline():
+        await search.mark_waiting(connection, sorted(_judged(feedback)))
         if new_traces:
             await _save_contents(connection, new_traces, known, written)
             await sessions.add_turns(
@@ -126,6 +129,15 @@ async def _complete(connection: Connection, new_traces: list[NewTrace], known: K
             )
         await connection.commit()
     return written
+
+
+def _judged(feedback: list[NewFeedback]) -> set[tuple[str, str]]:
+    """Return the traces on which something was said."""
+    return {
+        (item.project_id, item.feedback.trace_id)
+        for item in feedback
+        if item.feedback.trace_id is not None
+    }
 
 
 def _is_fresh(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, LiteralString
 
 import psycopg
-from psycopg import AsyncConnection, AsyncCursor, errors
+from psycopg import AsyncConnection, AsyncCursor, errors, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -127,20 +127,22 @@ class Database:
             await connection.execute("select pg_advisory_xact_lock(%s)", (ALONE_LOCK,))
             yield
 
-    async def run(self, query: LiteralString, params: Params = ()) -> int:
+    async def run(self, query: LiteralString | sql.Composed, params: Params = ()) -> int:
         """Execute a statement; return the number of rows it touched."""
         return (await self._execute(query, params))[1]
 
-    async def one(self, query: LiteralString, params: Params = ()) -> Row | None:
+    async def one(self, query: LiteralString | sql.Composed, params: Params = ()) -> Row | None:
         """Return the first row, or None."""
         rows = (await self._execute(query, params))[0]
         return rows[0] if rows else None
 
-    async def all(self, query: LiteralString, params: Params = ()) -> list[Row]:
+    async def all(self, query: LiteralString | sql.Composed, params: Params = ()) -> list[Row]:
         """Return all rows: for queries that are bounded by LIMIT or by nature."""
         return (await self._execute(query, params))[0]
 
-    async def _execute(self, query: LiteralString, params: Params) -> tuple[list[Row], int]:
+    async def _execute(
+        self, query: LiteralString | sql.Composed, params: Params
+    ) -> tuple[list[Row], int]:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with self.pool.connection() as connection:

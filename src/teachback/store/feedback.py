@@ -9,10 +9,13 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
+from psycopg import sql
+
 from teachback.errors import NotFound
 from teachback.model.feedback import Feedback, Kind, Selector, Source
 from teachback.store.copy import as_array, as_columns, as_json, as_time, copy_rows, copy_statement
 from teachback.store.database import Connection, Cursor, Database, Row
+from teachback.store.where import Where, direction
 
 _PLAIN = (
     "id", "trace_id", "span_id", "session_id", "submission_id", "kind", "name", "source",
@@ -132,9 +135,12 @@ async def match_traces(connection: Connection, keys: Sequence[tuple[str, str]]) 
     """Mark feedback that was waiting for these (project id, trace id)."""
     await connection.execute(
         """
-        update feedback set matched = true
-        where not matched and trace_id is not null
-          and (project_id, trace_id) in (select * from unnest(%s::uuid[], %s::text[]))
+        with matched as (
+            update feedback set matched = true
+            where not matched and trace_id is not null
+              and (project_id, trace_id) in (select * from unnest(%s::uuid[], %s::text[]))
+            returning project_id, trace_id
+        ) insert into search_waiting select distinct * from matched
         """,
         as_columns(keys),
     )
@@ -158,15 +164,23 @@ async def match_waiting(db: Database) -> int:
 
     Two transactions that add a feedback and its trace at the same moment do not see each other.
     """
-    return await db.run(
+    row = await db.one(
         """
-        update feedback f set matched = true
-        where not matched and (
-            exists (select from trace t where t.project_id = f.project_id and t.id = f.trace_id)
-            or exists (select from session s
-                       where s.project_id = f.project_id and s.id = f.session_id))
+        with matched as (
+            update feedback f set matched = true
+            where not matched and (
+                exists (select from trace t where t.project_id = f.project_id and t.id = f.trace_id)
+                or exists (select from session s
+                           where s.project_id = f.project_id and s.id = f.session_id))
+            returning project_id, trace_id
+        ), marked as (
+            insert into search_waiting
+            select distinct * from matched where trace_id is not null
+        ) select count(*) as n from matched
         """
     )
+    assert row is not None  # an aggregate has one row
+    return int(row["n"])
 
 
 async def get_feedback(db: Database, project_id: str, feedback_id: str) -> Row:
@@ -240,12 +254,15 @@ async def list_feedback(
     project_id: str,
     filters: Filters,
     *,
+    narrowed: Where | None = None,
     before: tuple[datetime, str] | None = None,
+    oldest: bool = False,
     limit: int = 50,
 ) -> list[Row]:
-    """Return feedback in force, newest first; `before` is (occurred_at, id) of the last seen."""
+    """Return feedback in force, newest or oldest first; `before` is (occurred_at, id) last seen."""
+    narrowed = narrowed or Where(sql.SQL("true"))
     return await db.all(
-        """
+        sql.SQL("""
         select * from feedback f
         where project_id = %(project)s
           and (%(kind)s::text is null or kind = %(kind)s)
@@ -263,10 +280,12 @@ async def list_feedback(
                and t.environment = %(environment)s))
           and (%(since)s::timestamptz is null or occurred_at >= %(since)s)
           and (%(until)s::timestamptz is null or occurred_at < %(until)s)
-          and (%(at)s::timestamptz is null or (occurred_at, id) < (%(at)s, %(id)s))
-        order by occurred_at desc, id desc limit %(limit)s
-        """,
+          and (%(at)s::timestamptz is null or (occurred_at, id) {beyond} (%(at)s, %(id)s))
+          and {narrowed}
+        order by occurred_at {order}, id {order} limit %(limit)s
+        """).format(narrowed=narrowed.text, **direction(oldest=oldest)),
         {
+            **narrowed.params,
             "project": project_id,
             "kind": filters.kind,
             "name": filters.name,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from psycopg import sql
+
 from teachback.errors import NotFound
 from teachback.model.trace import Environment, Session, Trace
 from teachback.store.copy import as_columns
 from teachback.store.database import Connection, Cursor, Database, Row
+from teachback.store.where import Where, direction
 
 
 async def add_turns(connection: Connection, traces: Sequence[tuple[str, Trace]]) -> None:
@@ -77,20 +80,25 @@ async def list_sessions(
     *,
     user_id: str | None = None,
     environment: Environment | None = None,
+    narrowed: Where | None = None,
     before: tuple[datetime, str] | None = None,
+    oldest: bool = False,
     limit: int = 50,
 ) -> list[Session]:
-    """Return sessions by their last turn, newest first."""
+    """Return sessions by their last turn, newest or oldest first."""
+    narrowed = narrowed or Where(sql.SQL("true"))
     rows = await db.all(
-        """
-        select * from session
+        sql.SQL("""
+        select * from session s
         where project_id = %(project)s
           and (%(user)s::text is null or user_id = %(user)s)
           and (%(environment)s::text is null or environment = %(environment)s)
-          and (%(at)s::timestamptz is null or (ended_at, id) < (%(at)s, %(id)s))
-        order by ended_at desc, id desc limit %(limit)s
-        """,
+          and (%(at)s::timestamptz is null or (ended_at, id) {beyond} (%(at)s, %(id)s))
+          and {narrowed}
+        order by ended_at {order}, id {order} limit %(limit)s
+        """).format(narrowed=narrowed.text, **direction(oldest=oldest)),
         {
+            **narrowed.params,
             "project": project_id,
             "user": user_id,
             "environment": environment,

@@ -8,12 +8,15 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
+from psycopg import sql
+
 from teachback.errors import NotFound
 from teachback.model.trace import ContextItem, Environment, Span, Trace
 from teachback.store.contents import content_hash, find_contents, from_wire, to_wire
 from teachback.store.copy import as_array, as_columns, as_json, as_time, copy_rows, copy_statement
 from teachback.store.database import Connection, Cursor, Database, Row
 from teachback.store.versions import Version, versions_of
+from teachback.store.where import Where, direction
 
 _PLAIN = (
     "id", "session_id", "turn", "environment", "user_id", "role",
@@ -122,16 +125,19 @@ async def list_traces(
     environment: Environment | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    narrowed: Where | None = None,
     before: tuple[datetime, str] | None = None,
+    oldest: bool = False,
     limit: int = 50,
 ) -> list[Trace]:
-    """Return traces, newest first, without contents and spans.
+    """Return traces, newest or oldest first, without contents and spans.
 
     `before` is (started_at, id) of the last one seen.
     """
+    narrowed = narrowed or Where(sql.SQL("true"))
     rows = await db.all(
-        """
-        select * from trace
+        sql.SQL("""
+        select * from trace t
         where project_id = %(project)s
           and (%(trace)s::text is null or id = %(trace)s)
           and (%(session)s::text is null or session_id = %(session)s)
@@ -139,10 +145,12 @@ async def list_traces(
           and (%(environment)s::text is null or environment = %(environment)s)
           and (%(since)s::timestamptz is null or started_at >= %(since)s)
           and (%(until)s::timestamptz is null or started_at < %(until)s)
-          and (%(at)s::timestamptz is null or (started_at, id) < (%(at)s, %(id)s))
-        order by started_at desc, id desc limit %(limit)s
-        """,
+          and (%(at)s::timestamptz is null or (started_at, id) {beyond} (%(at)s, %(id)s))
+          and {narrowed}
+        order by started_at {order}, id {order} limit %(limit)s
+        """).format(narrowed=narrowed.text, **direction(oldest=oldest)),
         {
+            **narrowed.params,
             "project": project_id,
             "trace": trace_id,
             "session": session_id,
@@ -193,6 +201,14 @@ async def find_outputs(db: Database, project_id: str, trace_ids: Sequence[str]) 
         (project_id, list(trace_ids)),
     )
     return {row["id"]: row for row in rows}
+
+
+async def find_traces(db: Database, project_id: str, trace_ids: Sequence[str]) -> dict[str, Trace]:
+    """Return several traces by their ids, without contents and spans."""
+    rows = await db.all(
+        "select * from trace where project_id = %s and id = any(%s)", (project_id, list(trace_ids))
+    )
+    return {row["id"]: from_row(row) for row in rows}
 
 
 async def find_whole_outputs(

@@ -17,6 +17,7 @@ from teachback.model.feedback import Kind, Source
 from teachback.record import judge
 from teachback.record.trail import get_judgement
 from teachback.server import paging
+from teachback.server.api.search import Narrowing, Sort, narrowed
 from teachback.server.api.views import feedback_view, judgement_view, row_view
 from teachback.server.auth import Caller, feedback_caller
 from teachback.server.bodies import BROWSER_LIMIT, read_json
@@ -45,6 +46,8 @@ async def list_feedback(
     withdrawn: bool | None = False,
     since: Time | None = None,
     until: Time | None = None,
+    q: Narrowing = None,
+    sort: Sort = "newest",
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> Response:
@@ -62,7 +65,9 @@ async def list_feedback(
         context(request).db,
         caller.project_id,
         filters,
+        narrowed=narrowed(q, "feedback"),
         before=paging.decode(cursor),
+        oldest=sort == "oldest",
         limit=limit + 1,
     )
     return json_response(

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from teachback.server import health
-from teachback.server.api import feedback, ingest, projects, traces
+from teachback.server.api import feedback, ingest, projects, search, traces
 
 
 class _IdConvertor(StringConvertor):
@@ -24,6 +24,7 @@ register_url_convertor("id", _IdConvertor())
 ROUTES: list[tuple[str, str, Any, str]] = [
     ("POST", "/v1/traces", ingest.post_traces, "secret"),
     ("GET", "/v1/traces", traces.list_traces, "secret"),
+    ("GET", "/v1/traces/{trace_id:id}/similar", search.list_similar, "secret"),
     ("GET", "/v1/traces/{trace_id:id}", traces.get_trace, "secret"),
     ("POST", "/v1/batch", ingest.post_batch, "secret"),
     ("POST", "/v1/feedback", ingest.post_feedback, "token"),
@@ -33,6 +34,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET", "/v1/feedback/{feedback_id:id}", feedback.get_feedback, "token"),
     ("GET", "/v1/sessions", traces.list_sessions, "secret"),
     ("GET", "/v1/sessions/{session_id:id}", traces.get_session, "secret"),
+    ("GET", "/v1/search", search.search, "secret"),
     ("GET", "/v1/changes", traces.list_changes, "secret"),
     ("GET", "/v1/projects", projects.list_projects, "secret"),
     ("POST", "/v1/projects", projects.post_project, "secret"),

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from teachback.model.trace import Environment
 from teachback.record.trail import get_session_trail, get_trail
 from teachback.server import paging
+from teachback.server.api.search import Narrowing, Sort, narrowed
 from teachback.server.api.views import change_view, judgement_view, session_view, trace_view
 from teachback.server.auth import secret_caller
 from teachback.server.context import context
@@ -31,15 +32,18 @@ async def list_traces(
     environment: Environment | None = None,
     since: Time | None = None,
     until: Time | None = None,
+    q: Narrowing = None,
+    sort: Sort = "newest",
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> Response:
-    """Traces, newest first, without context contents and spans."""
+    """Traces, newest first unless sorted, without context contents and spans."""
     caller = await secret_caller(request)
     found = await traces.list_traces(
         context(request).db, caller.project_id, trace_id=trace_id, session_id=session_id,
         user_id=user_id, environment=environment, since=since, until=until,
-        before=paging.decode(cursor), limit=limit + 1,
+        narrowed=narrowed(q, "trace"), before=paging.decode(cursor), oldest=sort == "oldest",
+        limit=limit + 1,
     )  # fmt: skip
     return json_response(
         paging.page(found, limit, trace_view, lambda trace: (trace.started_at, trace.id))
@@ -58,14 +62,17 @@ async def list_sessions(
     request: Request,
     user_id: str | None = None,
     environment: Environment | None = None,
+    q: Narrowing = None,
+    sort: Sort = "newest",
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> Response:
-    """Sessions by their last turn, newest first."""
+    """Sessions by their last turn, newest first unless sorted."""
     caller = await secret_caller(request)
     found = await sessions.list_sessions(
         context(request).db, caller.project_id, user_id=user_id, environment=environment,
-        before=paging.decode(cursor), limit=limit + 1,
+        narrowed=narrowed(q, "session"), before=paging.decode(cursor), oldest=sort == "oldest",
+        limit=limit + 1,
     )  # fmt: skip
     return json_response(
         paging.page(found, limit, session_view, lambda session: (session.ended_at, session.id))

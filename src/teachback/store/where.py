@@ -1,0 +1,284 @@
+"""Conditions of a query as SQL: fields become our own expressions, values become parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, LiteralString
+
+from psycopg import sql
+
+from teachback.core.filters import FIELDS, moment, number, seconds, yes
+from teachback.model.query import Query, Term
+
+#: What a list shows one of a line: the aliases are f, t and s.
+Subject = Literal["feedback", "trace", "session"]
+#: Where a field stands: on the judgement, the trace or the session.
+Home = Literal["feedback", "trace", "session"]
+
+_HOMES: dict[str, Home] = {
+    **dict.fromkeys(
+        ("kind", "name", "reason", "source", "author", "negative", "withdrawn", "unmatched",
+         "confidence", "score", "has"), "feedback",
+    ),
+    **dict.fromkeys(("session.turns", "session.duration"), "session"),
+}  # fmt: skip
+_EXPRESSIONS: dict[str, LiteralString] = {
+    "kind": "f.kind",
+    "name": "f.name",
+    "source": "f.source",
+    "author": "f.author",
+    "negative": "f.negative",
+    "withdrawn": "f.withdrawn",
+    "unmatched": "(not f.matched)",
+    "confidence": "f.confidence",
+    "score": "f.score",
+    "environment": "t.environment",
+    "user": "t.user_id",
+    "role": "t.role",
+    "surface": "t.surface",
+    "locale": "t.locale",
+    "model": "coalesce(t.response_model, t.request_model)",
+    "release": "t.release",
+    "trace": "t.id",
+    "session": "t.session_id",
+    "turn": "t.turn",
+    "latency": "t.latency_ms",
+    "tokens": "(coalesce(t.input_tokens, 0) + coalesce(t.output_tokens, 0))",
+    "cost": "t.cost_usd",
+    "error": "(t.error is not null)",
+    "session.turns": "s.turns",
+    "session.duration": "extract(epoch from s.ended_at - s.started_at)",
+}
+_HAS: dict[str, LiteralString] = {
+    "comment": "f.comment is not null",
+    "correction": "f.correction is not null",
+    "selector": "f.selector is not null",
+}
+_LISTS: dict[str, LiteralString] = {"reason": "f.labels", "tag": "t.tags"}
+_CONTEXT_KINDS = {"prompt": "system_prompt", "document": "document"}
+_TIMES: dict[Subject, LiteralString] = {
+    "feedback": "f.occurred_at",
+    "trace": "t.started_at",
+    "session": "s.ended_at",
+}
+
+
+@dataclass(slots=True)
+class Where:
+    """A condition with its parameters; joined with `and` to those of the list."""
+
+    text: sql.Composable
+    params: dict[str, object] = field(default_factory=dict)
+
+
+def where(query: Query, subject: Subject, now: datetime) -> Where:
+    """Write the conditions of a query for a list of this subject.
+
+    Conditions on feedback must hold of one judgement together, those on a trace of one trace; a
+    negated one must hold of none. The list's own table has the alias f, t or s.
+    """
+    writer = _Writer(subject, now)
+    parts = writer.conditions(query.terms)
+    if query.words:
+        parts.append(writer.words(query.words))
+    text = sql.SQL(" and ").join(parts) if parts else sql.SQL("true")
+    return Where(text, writer.params)
+
+
+def direction(*, oldest: bool) -> dict[str, sql.Composable]:
+    """Return the words for a list's order and for what lies beyond its cursor."""
+    return {
+        "order": sql.SQL("asc" if oldest else "desc"),
+        "beyond": sql.SQL(">" if oldest else "<"),
+    }
+
+
+_EXISTS: dict[tuple[Subject, Home], LiteralString] = {
+    ("feedback", "trace"): """exists (select from trace t
+        where t.project_id = f.project_id and t.id = f.trace_id and {})""",
+    ("feedback", "session"): """exists (select from session s
+        where s.project_id = f.project_id and s.id = coalesce(f.session_id,
+            (select t.session_id from trace t
+             where t.project_id = f.project_id and t.id = f.trace_id)) and {})""",
+    ("trace", "feedback"): """exists (select from feedback f
+        where f.project_id = t.project_id and f.trace_id = t.id and {})""",
+    ("trace", "session"): """exists (select from session s
+        where s.project_id = t.project_id and s.id = t.session_id and {})""",
+    ("session", "trace"): """exists (select from trace t
+        where t.project_id = s.project_id and t.session_id = s.id and {})""",
+    ("session", "feedback"): """exists (select from feedback f
+        where f.project_id = s.project_id and (f.session_id = s.id or f.trace_id in (
+            select t.id from trace t where t.project_id = s.project_id and t.session_id = s.id))
+          and {})""",
+}
+_DOCUMENTS: dict[Subject, LiteralString] = {
+    "feedback": "d.trace_id = f.trace_id",
+    "trace": "d.trace_id = t.id",
+    "session": """d.trace_id in (select t.id from trace t
+        where t.project_id = s.project_id and t.session_id = s.id)""",
+}
+_PROJECTS: dict[Subject, LiteralString] = {
+    "feedback": "f.project_id",
+    "trace": "t.project_id",
+    "session": "s.project_id",
+}
+
+
+class _Writer:
+    def __init__(self, subject: Subject, now: datetime) -> None:
+        self._subject: Subject = subject
+        self._now = now
+        self.params: dict[str, object] = {}
+
+    def conditions(self, terms: Sequence[Term]) -> list[sql.Composable]:
+        """Gather the positive conditions of each home into one, and negate the others alone."""
+        together: dict[Home, list[sql.Composable]] = {}
+        parts: list[sql.Composable] = []
+        for term in terms:
+            home = self._home(term)
+            condition = self._condition(term)
+            if term.negated:
+                parts.append(sql.SQL("not ({})").format(self._of(home, condition)))
+            else:
+                together.setdefault(home, []).append(condition)
+        parts += [self._of(home, sql.SQL(" and ").join(all_)) for home, all_ in together.items()]
+        return parts
+
+    def words(self, words: Sequence[str]) -> sql.Composable:
+        """All words stand in the document of the trace, in any form of theirs."""
+        parts = [
+            sql.SQL("(phraseto_tsquery('english', {0}) || phraseto_tsquery('simple', {0}))").format(
+                self._param(word)
+            )
+            for word in words
+        ]
+        return sql.SQL(
+            "exists (select from search_document d where d.project_id = {} and {} "
+            "and d.tsv @@ ({}))"
+        ).format(
+            sql.SQL(_PROJECTS[self._subject]),
+            sql.SQL(_DOCUMENTS[self._subject]),
+            sql.SQL(" && ").join(parts),
+        )
+
+    def _home(self, term: Term) -> Home:
+        if term.field in ("since", "until"):
+            return self._subject
+        if term.field == "session" and self._subject == "session":
+            return "session"
+        if term.field in ("trace", "session") and self._subject == "feedback":
+            return "feedback"
+        return _HOMES.get(term.field, "trace")
+
+    def _of(self, home: Home, condition: sql.Composable) -> sql.Composable:
+        """Say that the condition holds of the line itself, or of something that belongs to it."""
+        if home == self._subject:
+            return sql.SQL("coalesce({}, false)").format(condition)
+        return sql.SQL(_EXISTS[self._subject, home]).format(condition)
+
+    def _condition(self, term: Term) -> sql.Composable:
+        if term.field in ("since", "until"):
+            at = self._param(moment(term.values[0], self._now))
+            sign = sql.SQL(">=" if term.field == "since" else "<")
+            return sql.SQL("{} {} {}").format(sql.SQL(_TIMES[self._subject]), sign, at)
+        if term.field == "has":
+            return _any([sql.SQL(_HAS[value]) for value in term.values])
+        if term.field in _LISTS:
+            return self._in_list(sql.SQL(_LISTS[term.field]), term.values)
+        if term.field in _CONTEXT_KINDS:
+            return _any([self._in_context(term.field, value) for value in term.values])
+        if term.field == "meta":
+            return self._metadata(term)
+        if term.field == "session" and self._subject == "feedback":
+            return self._session_of_feedback(term)
+        return self._compare(self._expression(term.field), term)
+
+    def _expression(self, name: str) -> sql.Composable:
+        if name == "trace" and self._subject == "feedback":
+            return sql.SQL("f.trace_id")
+        if name == "session" and self._subject == "session":
+            return sql.SQL("s.id")
+        return sql.SQL(_EXPRESSIONS[name])
+
+    def _compare(self, expression: sql.Composable, term: Term) -> sql.Composable:
+        kind = FIELDS[term.field].type
+        if kind == "yes":
+            return sql.SQL("{} = {}").format(expression, self._param(yes(term.values[0])))
+        if kind in ("number", "duration"):
+            read: Callable[[str], float] = seconds if kind == "duration" else number
+            sign = sql.SQL("=" if term.comparison == "is" else term.comparison)
+            return _any(
+                sql.SQL("{} {} {}").format(expression, sign, self._param(read(value)))
+                for value in term.values
+            )
+        return self._text(expression, term.values)
+
+    def _text(self, expression: sql.Composable, values: Sequence[str]) -> sql.Composable:
+        whole = [value for value in values if not _open_ended(value)]
+        parts: list[sql.Composable] = [
+            sql.SQL("starts_with({}, {})").format(expression, self._param(value[:-1]))
+            for value in values
+            if _open_ended(value)
+        ]
+        if len(whole) == 1:
+            parts.append(sql.SQL("{} = {}").format(expression, self._param(whole[0])))
+        elif whole:
+            parts.append(sql.SQL("{} = any({})").format(expression, self._param(whole)))
+        return _any(parts)
+
+    def _in_list(self, expression: sql.Composable, values: Sequence[str]) -> sql.Composable:
+        whole = [value for value in values if not _open_ended(value)]
+        parts: list[sql.Composable] = [
+            sql.SQL("exists (select from unnest({}) as item where starts_with(item, {}))").format(
+                expression, self._param(value[:-1])
+            )
+            for value in values
+            if _open_ended(value)
+        ]
+        if whole:
+            parts.append(sql.SQL("{} && {}::text[]").format(expression, self._param(whole)))
+        return _any(parts)
+
+    def _in_context(self, name: str, value: str) -> sql.Composable:
+        wanted, _, version = value.partition("@")
+        conditions = [
+            sql.SQL("item->>'kind' = {}").format(self._param(_CONTEXT_KINDS[name])),
+            self._text(sql.SQL("(item->>'name')"), [wanted]),
+        ]
+        if version:
+            conditions.append(self._text(sql.SQL("(item->>'version')"), [version]))
+        return sql.SQL(
+            "exists (select from jsonb_array_elements(t.context) as item where {})"
+        ).format(sql.SQL(" and ").join(conditions))
+
+    def _metadata(self, term: Term) -> sql.Composable:
+        key = self._param(term.key)
+        if term.comparison == "is":
+            return self._text(sql.SQL("(t.metadata->>{})").format(key), term.values)
+        return sql.SQL(
+            "case when jsonb_typeof(t.metadata->{0}) = 'number' "
+            "then (t.metadata->>{0})::numeric {1} {2} else false end"
+        ).format(key, sql.SQL(term.comparison), self._param(number(term.values[0])))
+
+    def _session_of_feedback(self, term: Term) -> sql.Composable:
+        """On the session itself, or on one of its traces."""
+        on_trace = self._text(sql.SQL("t.session_id"), term.values)
+        return sql.SQL("({} or {})").format(
+            self._text(sql.SQL("f.session_id"), term.values),
+            sql.SQL(_EXISTS["feedback", "trace"]).format(on_trace),
+        )
+
+    def _param(self, value: object) -> sql.Placeholder:
+        name = f"w{len(self.params)}"
+        self.params[name] = value
+        return sql.Placeholder(name)
+
+
+def _open_ended(value: str) -> bool:
+    return len(value) > 1 and value.endswith("*")
+
+
+def _any(parts: Iterable[sql.Composable]) -> sql.Composable:
+    return sql.SQL("({})").format(sql.SQL(" or ").join(parts))
