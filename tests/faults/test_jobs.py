@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from procrastinate.exceptions import AlreadyEnqueued
 from psycopg.rows import dict_row
 from typer.testing import CliRunner
 
@@ -179,7 +180,9 @@ def test_another_worker_does_the_job_once_when_its_worker_was_killed(dsn: str) -
     job = _killed_in_the_middle(dsn)
     time.sleep(1.5)
     with worker(dsn, "1"):
-        _defer(dsn, RETRY_STALLED, timestamp=int(time.time()))
+        # At the turn of a minute it waits already, which is as good.
+        with suppress(AlreadyEnqueued):
+            _defer(dsn, RETRY_STALLED, timestamp=int(time.time()))
         _until(lambda: _status(dsn, job) == "succeeded")
     assert _marks(dsn, job) == ["started", "started", "finished"]
 
