@@ -14,7 +14,7 @@ from procrastinate.middleware import AsyncCallNext, WorkerMiddleware
 from procrastinate.worker import Worker
 
 from teachback.errors import TeachbackError, Unavailable
-from teachback.store import feedback, idempotency, logins, search
+from teachback.store import feedback, idempotency, logins, search, trends
 from teachback.store.database import Database
 from teachback.store.jobs import STALLED_S, queue, save_failure
 
@@ -32,6 +32,7 @@ PERIODIC: tuple[tuple[str, str, Work], ...] = (
 #: Each works off what waits in a table, so it may stop anywhere, and run beside itself.
 LOOPS: tuple[tuple[str, float, Work], ...] = (
     ("search.make_documents", 0.5, search.make_documents),
+    ("trends.refresh", 0.5, trends.refresh),
     ("search.count_words", 15.0, search.count_words),
 )
 RETRY_STALLED = "jobs.retry_stalled"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from teachback.store import contents, search, sessions, traces, versions
+from teachback.store import contents, search, sessions, traces, trends, versions
 from teachback.store import feedback as feedback_store
 from teachback.store.database import Connection
 from teachback.store.feedback import NewFeedback, Present
@@ -114,7 +114,14 @@ async def _complete(
     """Add what follows from the records, and commit; return what was written."""
     written = Known()
     async with connection.pipeline():
-        await search.mark_waiting(connection, sorted(_judged(feedback)))
+        judged = _judged(feedback)
+        await search.mark_waiting(connection, sorted(judged))
+        here = {(new.project_id, new.id) for new in new_traces}
+        await trends.mark_dirty(
+            connection,
+            [(new.project_id, new.trace.started_at) for new in new_traces],
+            sorted(judged - here),
+        )
         if new_traces:
             await _save_contents(connection, new_traces, known, written)
             await sessions.add_turns(

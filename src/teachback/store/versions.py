@@ -69,4 +69,22 @@ async def list_versions(
     )  # fmt: skip
 
 
+async def list_marks(
+    db: Database, project_id: str, *, since: datetime, until: datetime, limit: int = 200
+) -> list[Row]:
+    """Return the versions that first appeared in a time, but for the first of each name."""
+    return await db.all(
+        """
+        select * from version v
+        where project_id = %(project)s and first_seen_at >= %(since)s and first_seen_at < %(until)s
+          and exists (select from version earlier
+                      where earlier.project_id = v.project_id and earlier.kind = v.kind
+                        and (earlier.name = v.name or v.kind in ('model', 'release'))
+                        and earlier.first_seen_at < v.first_seen_at)
+        order by first_seen_at limit %(limit)s
+        """,
+        {"project": project_id, "since": since, "until": until, "limit": limit},
+    )
+
+
 _KINDS = {"system_prompt": "prompt", "document": "document"}

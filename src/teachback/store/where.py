@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, LiteralString
 
 from psycopg import sql
@@ -126,6 +126,16 @@ _PROJECTS: dict[Subject, LiteralString] = {
 }
 
 
+def where_columns(terms: Sequence[Term], columns: Mapping[str, LiteralString]) -> Where:
+    """Write conditions on texts for a table that holds each field in a column of its own."""
+    writer = _Writer("trace", datetime.now(UTC))
+    parts: list[sql.Composable] = []
+    for term in terms:
+        condition = writer.text(sql.SQL(columns[term.field]), term.values)
+        parts.append(sql.SQL("not {}").format(condition) if term.negated else condition)
+    return Where(sql.SQL(" and ").join(parts) if parts else sql.SQL("true"), writer.params)
+
+
 class _Writer:
     def __init__(self, subject: Subject, now: datetime) -> None:
         self._subject: Subject = subject
@@ -213,9 +223,9 @@ class _Writer:
                 sql.SQL("{} {} {}").format(expression, sign, self._param(read(value)))
                 for value in term.values
             )
-        return self._text(expression, term.values)
+        return self.text(expression, term.values)
 
-    def _text(self, expression: sql.Composable, values: Sequence[str]) -> sql.Composable:
+    def text(self, expression: sql.Composable, values: Sequence[str]) -> sql.Composable:
         whole = [value for value in values if not _open_ended(value)]
         parts: list[sql.Composable] = [
             sql.SQL("starts_with({}, {})").format(expression, self._param(value[:-1]))
@@ -245,10 +255,10 @@ class _Writer:
         wanted, _, version = value.partition("@")
         conditions = [
             sql.SQL("item->>'kind' = {}").format(self._param(_CONTEXT_KINDS[name])),
-            self._text(sql.SQL("(item->>'name')"), [wanted]),
+            self.text(sql.SQL("(item->>'name')"), [wanted]),
         ]
         if version:
-            conditions.append(self._text(sql.SQL("(item->>'version')"), [version]))
+            conditions.append(self.text(sql.SQL("(item->>'version')"), [version]))
         return sql.SQL(
             "exists (select from jsonb_array_elements(t.context) as item where {})"
         ).format(sql.SQL(" and ").join(conditions))
@@ -256,7 +266,7 @@ class _Writer:
     def _metadata(self, term: Term) -> sql.Composable:
         key = self._param(term.key)
         if term.comparison == "is":
-            return self._text(sql.SQL("(t.metadata->>{})").format(key), term.values)
+            return self.text(sql.SQL("(t.metadata->>{})").format(key), term.values)
         return sql.SQL(
             "case when jsonb_typeof(t.metadata->{0}) = 'number' "
             "then (t.metadata->>{0})::numeric {1} {2} else false end"
@@ -264,9 +274,9 @@ class _Writer:
 
     def _session_of_feedback(self, term: Term) -> sql.Composable:
         """On the session itself, or on one of its traces."""
-        on_trace = self._text(sql.SQL("t.session_id"), term.values)
+        on_trace = self.text(sql.SQL("t.session_id"), term.values)
         return sql.SQL("({} or {})").format(
-            self._text(sql.SQL("f.session_id"), term.values),
+            self.text(sql.SQL("f.session_id"), term.values),
             sql.SQL(_EXISTS["feedback", "trace"]).format(on_trace),
         )
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from teachback.server import health
-from teachback.server.api import feedback, ingest, projects, search, traces
+from teachback.server.api import feedback, ingest, projects, search, traces, trends
 
 
 class _IdConvertor(StringConvertor):
@@ -35,6 +35,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET", "/v1/sessions", traces.list_sessions, "secret"),
     ("GET", "/v1/sessions/{session_id:id}", traces.get_session, "secret"),
     ("GET", "/v1/search", search.search, "secret"),
+    ("GET", "/v1/trends", trends.get_trend, "secret"),
     ("GET", "/v1/changes", traces.list_changes, "secret"),
     ("GET", "/v1/projects", projects.list_projects, "secret"),
     ("POST", "/v1/projects", projects.post_project, "secret"),

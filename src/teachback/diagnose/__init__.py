@@ -1,0 +1,1 @@
+"""Find what keeps going wrong, for whom and since when."""

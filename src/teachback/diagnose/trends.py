@@ -1,0 +1,227 @@
+"""Trends: how a metric goes on, for whom, and what changed at the time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from teachback.errors import Invalid
+from teachback.model.query import Term
+from teachback.model.trend import Better, Mark, Point, Series, Trend, TrendQuery
+from teachback.stats.intervals import Interval, mean, share
+from teachback.store import trends as store
+from teachback.store import versions
+from teachback.store.database import Database, Row
+from teachback.store.where import Where, where_columns
+
+#: Longest time a trend spans, and longest in hours: what a chart can show.
+MAX_DAYS, MAX_HOURLY_DAYS = 1_100, 31
+#: Series of one answer; the rest is counted.
+MAX_SERIES = 20
+#: Prefix of the metrics that are the mean score of a feedback name.
+SCORE = "score:"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How the sums of a cell become a value."""
+
+    unit: str
+    better: Better | None
+    value: Callable[[Row], Interval | None]
+
+
+def _share(part: str, whole: str) -> Callable[[Row], Interval | None]:
+    return lambda sums: share(int(sums[part]), int(sums[whole]))
+
+
+def _mean(name: str) -> Callable[[Row], Interval | None]:
+    return lambda sums: mean(sums[f"{name}_sum"], sums[f"{name}_squares"], int(sums[f"{name}_n"]))
+
+
+def _count(name: str) -> Callable[[Row], Interval | None]:
+    return lambda sums: Interval(float(sums[name]), 0, 0, int(sums[name]), enough=True)
+
+
+METRICS: dict[str, Metric] = {
+    "negative_rate": Metric("share", "min", _share("negative", "judged")),
+    "correction_rate": Metric("share", "min", _share("corrected", "judged")),
+    "response_rate": Metric("share", None, _share("judged", "traces")),
+    "error_rate": Metric("share", "min", _share("failed", "traces")),
+    "reason_share": Metric("share", None, _share("given", "judged")),
+    "latency_ms": Metric("ms", "min", _mean("latency")),
+    "cost_usd": Metric("USD", "min", _mean("cost")),
+    "traces": Metric("traces", None, _count("traces")),
+    "feedback": Metric("judgements", None, _count("feedback")),
+}
+_SCORES = Metric("score", None, lambda sums: mean(sums["total"], sums["squares"], int(sums["n"])))
+
+
+async def trend(db: Database, project_id: str, query: TrendQuery) -> Trend:
+    """Return a metric by time and dimensions, exact at the moment of asking.
+
+    Raises Invalid for an unknown metric or dimension, or a time that is too long or empty.
+    """
+    metric = _metric(query)
+    query = _aligned(query)
+    _check(query)
+    rows = await _rows(db, project_id, query)
+    series = _series(rows, query, metric)
+    marks = await versions.list_marks(db, project_id, since=query.since, until=query.until)
+    return Trend(
+        metric=query.metric,
+        unit=metric.unit,
+        better=metric.better,
+        step=query.step,
+        by=query.by,
+        series=tuple(series[:MAX_SERIES]),
+        hidden=max(0, len(series) - MAX_SERIES),
+        marks=tuple(
+            Mark(at=row["first_seen_at"], kind=row["kind"], name=row["name"],
+                 version=row["version"]) for row in marks
+        ),
+    )  # fmt: skip
+
+
+def _metric(query: TrendQuery) -> Metric:
+    if query.metric.startswith(SCORE) and len(query.metric) > len(SCORE):
+        return _SCORES
+    found = METRICS.get(query.metric)
+    if found is None:
+        raise Invalid(
+            "metric", value=query.metric, rule=f"a metric is one of {', '.join(METRICS)}",
+            fix=f"Choose one, or write {SCORE}NAME for the mean score of feedback of that name",
+        )  # fmt: skip
+    return found
+
+
+def _check(query: TrendQuery) -> None:
+    allowed = (*store.DIMENSIONS, *(("reason",) if query.metric == "reason_share" else ()))
+    if query.metric == "reason_share" and "reason" not in query.by:
+        raise Invalid(
+            "by", value=",".join(query.by), rule="reason_share is a share of each reason",
+            fix="Add reason to the dimensions",
+        )  # fmt: skip
+    if len(query.by) > 2 or len(set(query.by)) < len(query.by) or not set(query.by) <= {*allowed}:
+        raise Invalid(
+            "by", value=",".join(query.by),
+            rule=f"a trend has at most two of the dimensions {', '.join(allowed)}",
+            fix="Leave it out, or name one or two, separated by a comma",
+        )  # fmt: skip
+    for term in query.where:
+        if term.field not in store.DIMENSIONS:
+            raise Invalid(
+                "where", value=term.field,
+                rule=f"a trend is narrowed by {', '.join(store.DIMENSIONS)}",
+                fix="Leave the condition out",
+            )  # fmt: skip
+    longest = MAX_HOURLY_DAYS if query.step == "hour" else MAX_DAYS
+    if not timedelta() < query.until - query.since <= timedelta(days=longest):
+        raise Invalid(
+            "since", value=query.since.isoformat(),
+            rule=f"a trend by {query.step} spans up to {longest} days and ends after it begins",
+            fix="Move since or until, or take a longer step",
+        )  # fmt: skip
+
+
+def _aligned(query: TrendQuery) -> TrendQuery:
+    """Widen the time to whole days, or whole hours, in UTC: what the cells hold."""
+    width = timedelta(hours=1) if query.step == "hour" else timedelta(days=1)
+    since = _floor(query.since, width)
+    until = _floor(query.until, width)
+    return replace(query, since=since, until=until if until == query.until else until + width)
+
+
+def _floor(at: datetime, width: timedelta) -> datetime:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return epoch + (at - epoch) // width * width
+
+
+async def _rows(db: Database, project_id: str, query: TrendQuery) -> list[Row]:
+    about = store.About(
+        project_id=project_id, since=query.since, until=query.until, step=query.step,
+        narrowed=_narrowed(query.where),
+    )  # fmt: skip
+    if query.metric.startswith(SCORE):
+        name = query.metric.removeprefix(SCORE)
+        return await store.read_scores(db, about, name, by=query.by)
+    rest = [one for one in query.by if one != "reason"]
+    cells = await store.read_cells(db, about, by=rest)
+    if query.metric != "reason_share":
+        return cells
+    given = await store.read_reasons(db, about, by=query.by)
+    return _reason_rows(cells, given, query.by)
+
+
+def _reason_rows(cells: Sequence[Row], given: Sequence[Row], by: Sequence[str]) -> list[Row]:
+    """Give every reason each step in which anything was judged: silence counts as zero."""
+    place = by.index("reason")
+    counts: dict[tuple[object, ...], int] = {}
+    reasons: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for row in given:
+        keys = _key(row, len(by))
+        rest = keys[:place] + keys[place + 1 :]
+        counts[row["at"], *keys] = int(row["traces"])
+        reasons[rest].add(keys[place])
+    rows: list[Row] = []
+    for cell in cells:
+        rest = _key(cell, len(by) - 1)
+        for reason in reasons[rest]:
+            keys = (*rest[:place], reason, *rest[place:])
+            named = {f"key_{n}": value for n, value in enumerate(keys)}
+            given_here = counts.get((cell["at"], *keys), 0)
+            rows.append(dict(cell) | named | {"given": given_here})
+    return rows
+
+
+def _narrowed(terms: Sequence[Term]) -> Where:
+    return where_columns([_with_version(term) for term in terms],
+                         {name: name for name in store.DIMENSIONS})  # fmt: skip
+
+
+def _with_version(term: Term) -> Term:
+    """Let a prompt without a version mean any of them: the column holds name@version."""
+    if term.field != "prompt":
+        return term
+    return replace(term, values=tuple(
+        value if "@" in value or value.endswith("*") else f"{value}@*" for value in term.values
+    ))  # fmt: skip
+
+
+def _key(row: Row, size: int) -> tuple[str, ...]:
+    return tuple(row[f"key_{place}"] for place in range(size))
+
+
+def _series(rows: Iterable[Row], query: TrendQuery, metric: Metric) -> list[Series]:
+    by_key: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        by_key[_key(row, len(query.by))].append(row)
+    series = [_one_series(key, group, query, metric) for key, group in by_key.items()]
+    return sorted(series, key=lambda one: (-one.total.n, one.key))
+
+
+def _one_series(key: tuple[str, ...], rows: list[Row], query: TrendQuery, metric: Metric) -> Series:
+    rows.sort(key=lambda row: row["at"])
+    points = (_point(row["at"], metric.value(row), metric.unit) for row in rows)
+    return Series(
+        key=key,
+        total=_point(query.since, metric.value(_summed(rows)), metric.unit),
+        points=tuple(point for point in points if point.n),
+    )
+
+
+def _summed(rows: Sequence[Row]) -> Row:
+    names = [name for name in rows[0] if name != "at" and not name.startswith("key_")]
+    return {name: sum(row[name] for row in rows) for name in names}
+
+
+def _point(at: datetime, found: Interval | None, unit: str) -> Point:
+    if found is None:
+        return Point(at=at, value=None, n=0, enough=False)
+    if unit in ("traces", "judgements"):
+        return Point(at=at, value=found.value, n=found.n, enough=True)
+    return Point(
+        at=at, value=found.value, low=found.low, high=found.high, n=found.n, enough=found.enough
+    )

@@ -1,0 +1,1 @@
+"""Intervals and estimators: pure, used everywhere a rate is shown."""
