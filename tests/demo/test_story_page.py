@@ -72,9 +72,16 @@ def test_the_steps_tick_themselves_when_the_visitor_does_them(
     expect(opened.value.get_by_text("My contract says otherwise.")).to_be_visible()
 
     page.reload()
-    for name in ("ask", "complain", "trail"):
+    is_in_state(page, "others", "next")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="See who else").click()
+    opened.value.wait_for_url("**/traces/*#similar")
+    expect(opened.value.get_by_role("heading", name="Similar cases")).to_be_visible()
+
+    page.reload()
+    for name in ("ask", "complain", "trail", "others"):
         is_in_state(page, name, "done")
-    is_in_state(page, "others", "later")
+    is_in_state(page, "approve", "later")
     expect(page.get_by_text("Out of date", exact=True)).to_be_visible()
     assert visitor.faults == []
 

@@ -255,7 +255,9 @@ def test_page_of_another_project_is_not_found(
         ({"origin": "HERE.evil.example"}, False),
     ],
 )
-@pytest.mark.parametrize("path", ["/login", "/logout", "/settings/keys", "/theme"])
+@pytest.mark.parametrize(
+    "path", ["/login", "/logout", "/settings/keys", "/theme", "/views", "/feedback/tags"]
+)
 def test_forms_of_other_sites_are_refused(
     server: Server, path: str, headers: dict[str, str], *, allowed: bool
 ) -> None:

@@ -60,7 +60,7 @@ FIELDS: dict[str, Field] = {
         Field("prompt", "text", "system prompt, as name or name@version"),
         Field("document", "text", "document of the context, as name or name@version"),
         Field("release", "text", "release of the application"),
-        Field("tag", "text", "tag of the trace"),
+        Field("tag", "text", "tag, by the application or by a member"),
         Field("trace", "text", "id of the trace"),
         Field("session", "text", "id of the session"),
         Field("session.turns", "number", "turns of the session"),

@@ -23,12 +23,12 @@ from teachback.demo.api import Api, Json
 from teachback.demo.assistant import Assistant
 from teachback.demo.chat_model import ChatModel
 from teachback.demo.reply import Message
-from teachback.demo.story import steps, suggest
+from teachback.demo.story import Links, Seen, steps, suggest
 from teachback.demo.tell import describe_reply
 from teachback.demo.world import draw
 
 HERE = Path(__file__).parent
-VISITOR_COOKIE, TRAIL_COOKIE = "demo_visitor", "demo_trail"
+VISITOR_COOKIE, TRAIL_COOKIE, OTHERS_COOKIE = "demo_visitor", "demo_trail", "demo_others"
 _VISITOR = re.compile(r"visitor-[0-9a-f]{16}")
 #: A visitor may come back within a month, as long as feedback tokens live.
 COOKIE_AGE_S = 30 * 24 * 3600
@@ -36,6 +36,8 @@ MAX_QUERY_CHARS = 2000
 MAX_BODY_BYTES = 16 * 1024
 #: Earlier turns that the assistant is reminded of.
 REMEMBERED_TURNS = 3
+#: Cases like the visitor's that are looked for, and shown.
+SIMILAR, SHOWN_SIMILAR = 20, 3
 #: How long an answer waits until its trace is stored, so that the page sees it at once.
 FLUSH_TIMEOUT_S = 3.0
 
@@ -90,6 +92,13 @@ class Story:
         said = self.api.list("/v1/feedback", author=visitor.id, limit=200)[::-1]
         return [each for each in said if not each.get("withdrawn")]
 
+    def others(self, visitor: Visitor, trace_id: str) -> list[str]:
+        """Return what other people asked who had a problem like this one."""
+        path = f"/v1/traces/{quote(trace_id, safe='')}/similar"
+        found = self.api.list(path, limit=SIMILAR)
+        asked = [each["query"] for each in found if each.get("user_id") != visitor.id]
+        return list(dict.fromkeys(asked))[:SHOWN_SIMILAR]
+
     def answer(self, visitor: Visitor, query: str) -> Json:
         """Answer, and tell Teachback about it."""
         turns = self.traces(visitor)
@@ -134,6 +143,7 @@ def app(
             Route("/chat", _chat, methods=["POST"]),
             Route("/restart", _restart, methods=["POST"]),
             Route("/trail/{trace_id}", _trail),
+            Route("/others/{trace_id}", _others),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ]
     )
@@ -161,18 +171,27 @@ def _state(request: Request) -> Response:
     story, visitor = _story(request), _visitor(request)
     try:
         traces, feedback = story.traces(visitor), story.feedback(visitor)
+        told = {each.get("trace_id") for each in feedback}
+        latest = next((trace["id"] for trace in reversed(traces) if trace["id"] in told), "")
+        others = story.others(visitor, latest) if latest else []
     except httpx2.HTTPError:
         return _problem(503, "Teachback does not answer just now; try again in a moment.")
-    told = {each.get("trace_id") for each in feedback}
-    latest = next((trace["id"] for trace in reversed(traces) if trace["id"] in told), "")
+    root = request.scope.get("root_path", "")
     return JSONResponse(
         {
             "messages": [story.message(visitor, trace, feedback) for trace in traces],
             "steps": steps(
                 traces,
                 feedback,
-                seen_trail=request.cookies.get(TRAIL_COOKIE, ""),
-                trail_url=f"{request.scope.get('root_path', '')}/trail/{latest}" if latest else "",
+                seen=Seen(
+                    trail=request.cookies.get(TRAIL_COOKIE, ""),
+                    others=request.cookies.get(OTHERS_COOKIE, ""),
+                ),
+                links=Links(
+                    trail=f"{root}/trail/{latest}" if latest else "",
+                    others=f"{root}/others/{latest}" if latest else "",
+                ),
+                others=others,
             ),
         },
         headers={"cache-control": "no-store"},
@@ -203,11 +222,21 @@ def _trail(request: Request) -> Response:
     return response
 
 
+def _others(request: Request) -> Response:
+    """Lead to the cases like the visitor's, and remember that they were seen."""
+    trace_id = request.path_params["trace_id"]
+    path = f"/traces/{quote(trace_id, safe='')}#similar"
+    response = RedirectResponse(path, status_code=303)
+    _remember(response, OTHERS_COOKIE, trace_id)
+    return response
+
+
 def _restart(_: Request) -> Response:
     """Begin again as somebody else."""
     response = Response(status_code=204)
     _remember(response, VISITOR_COOKIE, _new_visitor())
     response.delete_cookie(TRAIL_COOKIE)
+    response.delete_cookie(OTHERS_COOKIE)
     return response
 
 

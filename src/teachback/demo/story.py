@@ -53,17 +53,44 @@ def suggest(world: World, assistant: Assistant) -> list[Suggestion]:
     return _varied(seen)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """The last traces whose trail, and whose similar cases, the visitor opened."""
+
+    trail: str
+    others: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Links:
+    """Where the steps lead; empty while they lead nowhere."""
+
+    trail: str
+    others: str
+
+
 def steps(
-    traces: Sequence[Json], feedback: Sequence[Json], *, seen_trail: str, trail_url: str
+    traces: Sequence[Json],
+    feedback: Sequence[Json],
+    *,
+    seen: Seen,
+    links: Links,
+    others: Sequence[str] = (),
 ) -> list[Json]:
-    """Return the steps with their states; `seen_trail` is the last trace whose trail was opened."""
+    """Return the steps with their states; `others` are what people with the problem asked."""
     given = {str(each["kind"]) for each in feedback}
     complained = any(map(_is_complaint, feedback))
-    trail_seen = any(trace["id"] == seen_trail for trace in traces)
-    done = {"ask": bool(traces), "complain": complained, "trail": trail_seen and complained}
+    asked = {trace["id"] for trace in traces}
+    done = {
+        "ask": bool(traces),
+        "complain": complained,
+        "trail": complained and seen.trail in asked,
+        "others": complained and seen.others in asked,
+    }
     extras: dict[str, Json] = {
         "complain": {"ways": [_way(kind, title, given) for kind, title in WAYS.items()]},
-        "trail": {"href": trail_url},
+        "trail": {"href": links.trail},
+        "others": {"href": links.others, "asked": list(others)},
     }
     states = _states(done)
     return [
@@ -73,7 +100,7 @@ def steps(
 
 
 #: Steps of the story that are not built yet.
-LATER = ("others", "approve", "again", "proof")
+LATER = ("approve", "again", "proof")
 
 
 def _is_complaint(said: Json) -> bool:

@@ -56,7 +56,15 @@ _HAS: dict[str, LiteralString] = {
     "correction": "f.correction is not null",
     "selector": "f.selector is not null",
 }
-_LISTS: dict[str, LiteralString] = {"reason": "f.labels", "tag": "t.tags"}
+#: Where members' tags are looked up, beside those that applications send.
+_TAGGED: dict[Home, LiteralString] = {
+    "feedback": """exists (select from tag m where m.project_id = f.project_id
+        and m.target_kind = 'feedback' and m.target_id = f.id and {})""",
+    "trace": """exists (select from tag m where m.project_id = t.project_id and (
+        (m.target_kind = 'trace' and m.target_id = t.id)
+        or (m.target_kind = 'feedback' and m.target_id in (select f.id from feedback f
+            where f.project_id = t.project_id and f.trace_id = t.id))) and {})""",
+}
 _CONTEXT_KINDS = {"prompt": "system_prompt", "document": "document"}
 _TIMES: dict[Subject, LiteralString] = {
     "feedback": "f.occurred_at",
@@ -178,7 +186,7 @@ class _Writer:
             return self._subject
         if term.field == "session" and self._subject == "session":
             return "session"
-        if term.field in ("trace", "session") and self._subject == "feedback":
+        if term.field in ("trace", "session", "tag") and self._subject == "feedback":
             return "feedback"
         return _HOMES.get(term.field, "trace")
 
@@ -195,8 +203,10 @@ class _Writer:
             return sql.SQL("{} {} {}").format(sql.SQL(_TIMES[self._subject]), sign, at)
         if term.field == "has":
             return _any([sql.SQL(_HAS[value]) for value in term.values])
-        if term.field in _LISTS:
-            return self._in_list(sql.SQL(_LISTS[term.field]), term.values)
+        if term.field == "reason":
+            return self._in_list(sql.SQL("f.labels"), term.values)
+        if term.field == "tag":
+            return self._tagged(term)
         if term.field in _CONTEXT_KINDS:
             return _any([self._in_context(term.field, value) for value in term.values])
         if term.field == "meta":
@@ -237,6 +247,15 @@ class _Writer:
         elif whole:
             parts.append(sql.SQL("{} = any({})").format(expression, self._param(whole)))
         return _any(parts)
+
+    def _tagged(self, term: Term) -> sql.Composable:
+        """By the application on the trace, or by a member."""
+        of_trace = self._in_list(sql.SQL("t.tags"), term.values)
+        by_member = self.text(sql.SQL("m.tag"), term.values)
+        if self._subject == "feedback":
+            of_trace = sql.SQL(_EXISTS["feedback", "trace"]).format(of_trace)
+        home: Home = "feedback" if self._subject == "feedback" else "trace"
+        return _any([of_trace, sql.SQL(_TAGGED[home]).format(by_member)])
 
     def _in_list(self, expression: sql.Composable, values: Sequence[str]) -> sql.Composable:
         whole = [value for value in values if not _open_ended(value)]

@@ -12,7 +12,10 @@ from tests_support import rating, trace
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("/feedback", "/sessions", "/sessions/s-1", "/traces/t-2", "/settings/keys", "/nowhere")
+PAGES = (
+    "/feedback", "/feedback?q=rle:x", "/sessions",
+    "/sessions/s-1", "/traces/t-2", "/settings/keys", "/nowhere",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -51,10 +54,61 @@ def test_keyboard_reaches_everything(watched: Watched, story: None) -> None:
     assert watched.faults == []
 
 
-def test_every_control_has_a_name_and_shows_focus(watched: Watched, story: None) -> None:
-    """Tabbing through the trail lands on named elements only, each with a visible ring."""
+def test_filter_is_typed_and_mended_by_keyboard(watched: Watched, story: None) -> None:
+    """`/` reaches the box, Enter applies it, and a mistake is told where it is."""
     page = watched.page
-    page.goto("/traces/t-2")
+    page.goto("/feedback")
+    page.keyboard.press("/")
+    page.keyboard.type("kind:rating rle:x")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/feedback?q=**")
+    expect(page.get_by_role("alert")).to_contain_text("Did you mean role?")
+    box = page.get_by_role("textbox", name="Filter")
+    expect(box).to_have_attribute("aria-invalid", "true")
+    box.fill("kind:rating")
+    box.press("Enter")
+    expect(page.locator("a.row-link")).to_have_count(1)
+    page.get_by_role("button", name="What can be filtered").press("Enter")
+    expect(page.get_by_role("heading", name="What can be filtered")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="What can be filtered")).to_be_hidden()
+
+
+def test_lines_are_chosen_and_tagged_by_keyboard(watched: Watched, story: None) -> None:
+    """`x` chooses, `t` goes to the tag, Enter puts it there."""
+    page = watched.page
+    page.goto("/feedback")
+    expect(page.get_by_role("group", name="Tag the chosen lines")).to_be_hidden()
+    for key in ("j", "x", "t"):
+        page.keyboard.press(key)
+    page.keyboard.type("to-check")
+    page.keyboard.press("Enter")
+    expect(page.locator(".tag")).to_have_text("to-check")
+    assert watched.faults == []
+
+
+def test_view_is_saved_and_found_again(watched: Watched, story: None) -> None:
+    """The form opens where the filter stands; the view is marked while it is in force."""
+    page = watched.page
+    page.goto("/feedback?q=kind:rating")
+    page.get_by_text("Save this view").click()
+    page.get_by_label("Name of the view").fill("Thumbs")
+    page.get_by_role("button", name="Save", exact=True).click()
+    view = page.get_by_role("link", name="Thumbs")
+    expect(view).to_have_attribute("aria-current", "true")
+    page.goto("/feedback")
+    view.click()
+    page.wait_for_url("**/feedback?q=kind%3Arating")
+    assert watched.faults == []
+
+
+@pytest.mark.parametrize("address", ["/traces/t-2", "/feedback"])
+def test_every_control_has_a_name_and_shows_focus(
+    watched: Watched, story: None, address: str
+) -> None:
+    """Tabbing through a page lands on named elements only, each with a visible ring."""
+    page = watched.page
+    page.goto(address)
     page.locator("body").press("Tab")
     names: list[str] = []
     while len(names) < 80:
@@ -62,7 +116,8 @@ def test_every_control_has_a_name_and_shows_focus(watched: Watched, story: None)
             """() => {
                 const at = document.activeElement;
                 const names = [at.ariaLabel, at.textContent, at.title, at.labels?.[0]?.textContent];
-                const style = getComputedStyle(at.closest('.segment, .check, .row') ?? at);
+                const whole = at.matches('.row-link') ? '.row' : '.segment, .check';
+                const style = getComputedStyle(at.closest(whole) ?? at);
                 return [names.find((name) => name?.trim()) ?? '', style.outlineStyle];
             }"""
         )

@@ -42,6 +42,7 @@ def test_neighbours_share_a_line_when_one_author_judged_one_answer() -> None:
         ],
         {},
         {},
+        {},
     )
     assert [[view.kind for view in row.views] for row in rows] == [
         ["rating", "implicit"],
@@ -53,13 +54,13 @@ def test_neighbours_share_a_line_when_one_author_judged_one_answer() -> None:
 
 def test_feedback_leads_nowhere_until_its_trace_arrives() -> None:
     """A line without a trail says what it waits for."""
-    (row,) = feedback_rows([stored("comment", comment="?", matched=False)], {}, {})
+    (row,) = feedback_rows([stored("comment", comment="?", matched=False)], {}, {}, {})
     assert (row.href, row.waiting, row.target) == (None, True, "t")
 
 
 def test_ids_are_encoded_when_they_lead_somewhere() -> None:
     """An id may be any text; its page's address never leaves its folder."""
-    (row,) = feedback_rows([stored("comment", comment="?", trace_id="a/../b?c#d")], {}, {})
+    (row,) = feedback_rows([stored("comment", comment="?", trace_id="a/../b?c#d")], {}, {}, {})
     assert row.href == "/traces/a%2F..%2Fb%3Fc%23d"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 import httpx2
@@ -10,11 +9,7 @@ import pytest
 
 from conftest import Server
 from support.hostile import PAYLOADS, hostile_feedback, hostile_trace, path
-from teachback.model.ids import new_id
-from teachback.model.project import Member
-from teachback.record import access
-from teachback.store import projects
-from teachback.store.database import Database
+from support.people import signed_in_as
 from tests_support import rating, trace
 
 #: Elements that no page of ours has; the one script is a file.
@@ -25,7 +20,13 @@ WRONG_FORMS: tuple[dict[str, str], ...] = (
     {"name": "x", "kind": "root"},
     {"name": "x" * 101, "kind": "secret"},
 )
-STRANGER_PATHS = ("/feedback", "/sessions", "/sessions/s", "/traces/t", "/settings/keys")
+STRANGER_PATHS = (
+    "/feedback",
+    "/sessions",
+    "/sessions/s",
+    "/traces/t",
+    "/settings/keys",
+)
 
 
 @pytest.mark.parametrize("address", STRANGER_PATHS)
@@ -40,7 +41,7 @@ def test_empty_pages_say_what_to_do_when_nothing_is_stored(visitor: httpx2.Clien
     """The first visit shows a snippet to copy, with this server's address."""
     assert "client.feedback(trace.id" in visitor.get("/feedback").text
     assert "session_id=" in visitor.get("/sessions").text
-    assert "Nothing matches" in visitor.get("/feedback?negative=1").text
+    assert "Nothing matches" in visitor.get("/feedback?q=negative:yes").text
 
 
 def test_trail_shows_everything_when_stored(visitor: httpx2.Client, client: httpx2.Client) -> None:
@@ -73,7 +74,7 @@ def test_list_goes_on_when_there_are_older_ones(
     said = [rating("t", 1, author=f"u-{n}", id=f"f-{n}") for n in range(95)]
     assert client.post("/v1/feedback", json={"data": said}).json()["stored"] == 95
     seen: list[str] = []
-    address: str | None = "/feedback?kind=rating"
+    address: str | None = "/feedback?q=kind:rating"
     while address:
         html = visitor.get(address).text
         seen += re.findall(r"<bdi>(u-\d+)</bdi>", html)
@@ -140,9 +141,7 @@ def test_key_is_not_made_when_the_form_is_wrong(
 
 def test_viewer_cannot_manage_keys(server: Server) -> None:
     """Bob reads the list; making and revoking are refused on a page."""
-    token = asyncio.run(_sign_up(server, "viewer"))
-    with httpx2.Client(base_url=server.url, follow_redirects=True) as bob:
-        bob.post(f"/login/{token}")
+    with signed_in_as(server, "viewer") as bob:
         assert "Make key" not in bob.get("/settings/keys").text
         assert bob.post("/settings/keys", data={"name": "x", "kind": "secret"}).status_code == 403
         assert bob.post("/settings/keys/abc/revoke").status_code == 403
@@ -151,25 +150,7 @@ def test_viewer_cannot_manage_keys(server: Server) -> None:
 def test_members_see_their_own_project_only(server: Server, client: httpx2.Client) -> None:
     """Charlie, of another project, finds nothing of Alice's."""
     client.post("/v1/traces", json=trace("secret-plan", session_id="s-secret"))
-    token = asyncio.run(_sign_up(server, "owner", own_project=True))
-    with httpx2.Client(base_url=server.url, follow_redirects=True) as charlie:
-        charlie.post(f"/login/{token}")
+    with signed_in_as(server, "owner", own_project=True) as charlie:
         assert charlie.get("/traces/secret-plan").status_code == 404
         assert charlie.get("/sessions/s-secret").status_code == 404
         assert "s-secret" not in charlie.get("/sessions").text
-
-
-async def _sign_up(server: Server, role: str, *, own_project: bool = False) -> str:
-    """Make a member with one role; return a token that signs them in."""
-    db = Database(server.dsn, max_size=2)
-    await db.open()
-    try:
-        project = server.installation.project
-        if own_project:
-            project = await access.make_project(db, "Another")
-        name = new_id()
-        member = Member(id=name, email=f"{name}@example.com", name="Bob", roles={project.id: role})  # type: ignore[dict-item]
-        await projects.save_member(db, member)
-        return await access.make_login(db, member.id, kind="link", lifetime=access.LINK_LIFETIME)
-    finally:
-        await db.close()

@@ -9,7 +9,7 @@ const news = /** @type {HTMLElement} */ (document.querySelector("#news"));
 
 /**
  * Show the steps as they stand; says aloud what is newly done.
- * @param {{id: string, state: keyof typeof WORDS, ways?: any[], href?: string}[]} steps
+ * @param {{id: string, state: keyof typeof WORDS, ways?: any[], asked?: string[], href?: string}[]} steps
  */
 export function showSteps(steps) {
   for (const step of steps) {
@@ -20,6 +20,7 @@ export function showSteps(steps) {
     else item.removeAttribute("aria-current");
     showBadge(item, step.state);
     if (step.ways) showWays(item, step.ways);
+    if (step.asked) showAsked(item, step.asked);
     showLink(item, step.href);
     if (before && before !== "done" && step.state === "done") {
       news.textContent = `Step done: ${item.querySelector("h2")?.textContent}`;
@@ -52,6 +53,15 @@ function showWays(item, ways) {
     ),
   );
   item.querySelector(".ways")?.replaceChildren(...shown);
+}
+
+/**
+ * @param {HTMLElement} item
+ * @param {string[]} asked
+ */
+function showAsked(item, asked) {
+  const quotes = asked.map((text) => make("li", { class: "cut" }, `“${text}”`));
+  item.querySelector(".others")?.replaceChildren(...quotes);
 }
 
 /**

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -15,6 +15,8 @@ from starlette.responses import HTMLResponse, Response
 
 from teachback.errors import Forbidden, NotFound, TeachbackError, Unavailable
 from teachback.server.console.views import formats
+from teachback.server.console.views.filterbox import field_help
+from teachback.server.console.views.highlight import highlight
 from teachback.server.problems import status_of
 
 if TYPE_CHECKING:
@@ -113,10 +115,6 @@ def _asset(path: str) -> str:
     return f"/static/{path}?v={_VERSIONS[path]}"
 
 
-def _query(values: dict[str, str]) -> str:
-    return "?" + urlencode(values) if values else "?"
-
-
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("teachback.server.console"),
@@ -125,9 +123,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(asset=_asset, path_of=path_of, query=_query)
-    names = ("ago", "count", "duration", "exact", "excerpt", "milliseconds", "percent", "plural")
+    environment.globals.update(asset=_asset, path_of=path_of)
+    names = (
+        "ago", "count", "duration", "exact", "excerpt", "milliseconds", "percent", "plural",
+    )  # fmt: skip
     environment.filters.update({name: getattr(formats, name) for name in names})
+    environment.filters["highlight"] = highlight
+    environment.globals["filter_fields"] = field_help()
     environment.globals["ui"] = environment.get_template("parts/ui.html").module
     return environment
 

@@ -12,7 +12,15 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from teachback.errors import NotFound, TeachbackError
-from teachback.server.console.pages import feedback, keys, login, sessions, traces
+from teachback.server.console.pages import (
+    feedback,
+    keys,
+    login,
+    sessions,
+    tags,
+    traces,
+    views,
+)
 from teachback.server.console.render import error_page
 from teachback.server.console.visit import see_other, signed_in
 from teachback.server.problems import bug, on_bug, on_http_error, refusal
@@ -37,9 +45,12 @@ def table() -> list[BaseRoute]:
         Route("/logout", login.sign_out, methods=post),
         Route("/theme", login.choose_theme, methods=post),
         Route("/feedback", signed_in(feedback.show), methods=get),
+        Route("/feedback/tags", signed_in(tags.change), methods=post),
         Route("/sessions", signed_in(sessions.show_list), methods=get),
         Route("/sessions/{id:path}", signed_in(sessions.show), methods=get),
         Route("/traces/{id:path}", signed_in(traces.show), methods=get),
+        Route("/views", signed_in(views.make), methods=post),
+        Route("/views/{id}/delete", signed_in(views.delete), methods=post),
         Route("/settings/keys", signed_in(keys.show), methods=get),
         Route("/settings/keys", signed_in(keys.make), methods=post),
         Route("/settings/keys/{id}/revoke", signed_in(keys.revoke), methods=post),

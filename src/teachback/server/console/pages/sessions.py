@@ -2,47 +2,61 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from datetime import UTC, datetime
 
 from starlette.responses import Response
 
-from teachback.model.trace import Environment
+from teachback.model.trace import Session
 from teachback.record.trail import get_session_trail
 from teachback.server import paging as cursors
+from teachback.server.console.pages.explorer import Explorer, read_explorer
 from teachback.server.console.pages.paging import PAGE_SIZE, paging
+from teachback.server.console.pages.views import saved_of
 from teachback.server.console.render import page
+from teachback.server.console.views.filters import SORTS, filter_view
 from teachback.server.console.views.judgements import reasons_by_label
 from teachback.server.console.views.lists import MAX_TURNS, session_row, turn_views
 from teachback.server.console.views.snippets import first_session
 from teachback.server.console.views.submissions import submissions_of
 from teachback.server.console.visit import Visit
+from teachback.store.facets import Facets, count_sessions
+from teachback.store.search import stems
 from teachback.store.sessions import find_openings, list_sessions
+from teachback.store.where import where
 
 PATH = "/sessions"
 
 
 async def show_list(visit: Visit) -> Response:
-    """Show sessions by their last turn."""
-    query = visit.request.query_params
-    cursor = query.get("cursor") or None
-    user = query.get("user", "").strip().replace("\0", "")
-    environment = _environment(query.get("environment"))
-    values = {"user": user, "environment": environment or ""}
-    sessions = await list_sessions(
-        visit.db, visit.project.id, user_id=user or None, environment=environment,
-        before=cursors.decode(cursor), limit=PAGE_SIZE + 1,
-    )  # fmt: skip
+    """Show sessions by their last turn, narrowed by the filter in the address."""
+    asked = read_explorer(visit.request.query_params)
+    sessions, facets = await _find(visit, asked)
     shown = sessions[:PAGE_SIZE]
     openings = await find_openings(visit.db, visit.project.id, [one.id for one in shown])
     last = (shown[-1].ended_at, shown[-1].id) if len(sessions) > PAGE_SIZE else None
-    given = {name: value for name, value in values.items() if value}
+    titles = {reason.label: reason.title for reason in visit.project.reasons}
     return page(
-        visit.request, "sessions.html", visit=visit,
+        visit.request, "sessions.html", visit=visit, status=400 if asked.box.error else 200,
+        box=asked.box, sorts=SORTS[asked.sort],
+        stems=await stems(visit.db, asked.words) if asked.words else [],
         sessions=[session_row(one, openings.get(one.id)) for one in shown],
-        filters=values,
-        paging=paging(PATH, given, here=cursor, last=last),
+        filters=filter_view(PATH, asked.query, facets, titles, **asked.others),
+        paging=paging(PATH, asked.values, here=asked.cursor, last=last),
+        saved=await saved_of(visit, "sessions", asked.address),
         snippet=first_session(visit.context.public_url),
     )  # fmt: skip
+
+
+async def _find(visit: Visit, asked: Explorer) -> tuple[list[Session], Facets | None]:
+    """Return a page of the list and one more, and what the list is made of."""
+    if asked.box.error:
+        return [], None
+    narrowed = where(asked.query, "session", datetime.now(UTC))
+    sessions = await list_sessions(
+        visit.db, visit.project.id, narrowed=narrowed,
+        before=cursors.decode(asked.cursor), oldest=asked.sort == "oldest", limit=PAGE_SIZE + 1,
+    )  # fmt: skip
+    return sessions, await count_sessions(visit.db, visit.project.id, narrowed)
 
 
 async def show(visit: Visit) -> Response:
@@ -59,7 +73,3 @@ async def show(visit: Visit) -> Response:
         hidden=max(0, session.turns - MAX_TURNS),
         whole=submissions_of(whole, {}, reasons),
     )  # fmt: skip
-
-
-def _environment(text: str | None) -> Environment | None:
-    return next((one for one in get_args(Environment) if one == text), None)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from starlette.responses import Response
 
+from teachback.recall.search import similar
 from teachback.record.trail import get_trail
 from teachback.server.console.render import page
 from teachback.server.console.views.judgements import reasons_by_label
 from teachback.server.console.views.lists import neighbours
+from teachback.server.console.views.similar import SimilarRow, similar_rows
 from teachback.server.console.views.trail import trail_view
 from teachback.server.console.visit import Visit
+from teachback.store.feedback import list_for_targets
 from teachback.store.traces import list_turn_ids
+
+#: Enough to see whether a case is alone.
+MAX_SIMILAR = 6
 
 
 async def show(visit: Visit) -> Response:
@@ -23,4 +31,15 @@ async def show(visit: Visit) -> Response:
         visit.request, "trail.html", visit=visit,
         trail=trail_view(trail, reasons_by_label(visit.project.reasons)),
         turns=neighbours(trace_id, turns),
+        similar=await _similar(visit, trace_id),
     )  # fmt: skip
+
+
+async def _similar(visit: Visit, trace_id: str) -> list[SimilarRow]:
+    """Return the cases most like this one, with what was said about them."""
+    hits = await similar(
+        visit.db, visit.project.id, trace_id, now=datetime.now(UTC), limit=MAX_SIMILAR
+    )
+    ids = [hit.trace.id for hit in hits]
+    said = await list_for_targets(visit.db, visit.project.id, trace_ids=ids)
+    return similar_rows(hits, said)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from teachback.model.trace import Trace
+from teachback.server.console.views.cases import cases
 from teachback.server.console.views.formats import count, dollars, milliseconds
 
 
@@ -18,8 +19,8 @@ class Fact:
     value: str
     #: What stands muted behind the value.
     note: str = ""
-    #: Query string of the list that shows more of the same.
-    more: dict[str, str] | None = None
+    #: Address of the list that shows more of the same.
+    more: str = ""
 
 
 def facts(trace: Trace) -> tuple[Fact, ...]:
@@ -34,7 +35,7 @@ def metadata_json(metadata: object) -> str | None:
 
 def _whereabouts(trace: Trace) -> Iterator[Fact]:
     if trace.user_id:
-        more = {"author": trace.user_id}
+        more = cases("/feedback", ("author", trace.user_id))
         yield Fact(label="End user", value=trace.user_id, note=trace.role or "", more=more)
     elif trace.role:
         yield Fact(label="Role", value=trace.role)

@@ -1,27 +1,30 @@
-"""The filters of the feedback list: read from the address, shown as tabs, fields and chips."""
+"""What surrounds a filtered list: tabs, facets with counts, chips for what is in force."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TypeVar, get_args
-from urllib.parse import urlencode
 
-from teachback.model.feedback import Kind, Source
-from teachback.model.project import Reason
-from teachback.model.trace import Environment
+from teachback.core.filters import write
+from teachback.model.feedback import Kind
+from teachback.model.query import Query, Term
+from teachback.server.console.views import formats
+from teachback.server.console.views.cases import (
+    address,
+    narrowed,
+    value_of,
+    without_field,
+    without_term,
+    without_word,
+)
 from teachback.server.console.views.judgements import SOURCE_TITLES
-from teachback.store.feedback import Filters
-
-PATH = "/feedback"
-
-T = TypeVar("T", bound=str)
+from teachback.store.facets import COUNTED, Facets
 
 PERIODS = {
-    "1d": ("Last 24 hours", timedelta(days=1)),
-    "7d": ("Last 7 days", timedelta(days=7)),
-    "30d": ("Last 30 days", timedelta(days=30)),
+    "24h": "Last 24 hours",
+    "7d": "Last 7 days",
+    "30d": "Last 30 days",
+    "90d": "Last 90 days",
 }
 TAB_TITLES: dict[Kind, str] = {
     "rating": "Ratings",
@@ -31,8 +34,20 @@ TAB_TITLES: dict[Kind, str] = {
     "annotation": "Annotations",
     "implicit": "Behaviour",
 }
-#: Names that may stand in the address, in the order in which they are written.
-NAMES = ("kind", "negative", "environment", "source", "label", "since", "author")
+#: What can be chosen beside a list, in order: field → title.
+FACETS = {
+    "reason": "Reason",
+    "source": "Source",
+    "role": "Role",
+    "surface": "Surface",
+    "locale": "Language",
+    "environment": "Environment",
+    "model": "Model",
+    "release": "Release",
+    "tag": "Tag",
+}
+#: Values shown of one facet; the rest is found by typing.
+MAX_VALUES = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,116 +79,175 @@ class Choice:
     options: tuple[Option, ...]
 
 
+def _sorts(value: str) -> Choice:
+    options = (
+        Option(value="newest", title="Newest first"),
+        Option(value="oldest", title="Oldest first"),
+    )
+    return Choice(name="sort", title="Order", any="", value=value, options=options)
+
+
+#: The field that orders a list, by the order in force.
+SORTS = {"newest": _sorts("newest"), "oldest": _sorts("oldest")}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FacetValue:
+    """One value of a facet: choosing it narrows the list, choosing it again widens it."""
+
+    title: str
+    href: str
+    #: None where it is not counted.
+    count: str | None
+    current: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facet:
+    """What can be chosen of one field."""
+
+    title: str
+    values: tuple[FacetValue, ...]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FilterView:
-    """Everything above the list."""
+    """Everything around the list."""
 
-    kind: str
-    negative: bool
-    author: str
     tabs: tuple[Link, ...]
-    choices: tuple[Choice, ...]
+    facets: tuple[Facet, ...]
     chips: tuple[Link, ...]
+    #: The list without any filter.
+    all: str
+    is_narrowed: bool
+    #: What the counts are counts of, in words; empty where nothing is counted.
+    counted: str
 
 
-def read_filters(address: Mapping[str, str]) -> dict[str, str]:
-    """Return the filters of an address that mean something; others are dropped without fuss."""
-    known: dict[str, Sequence[str]] = {
-        "kind": get_args(Kind),
-        "negative": ("1",),
-        "environment": get_args(Environment),
-        "source": get_args(Source),
-        "since": tuple(PERIODS),
-    }
-    values = {name: address.get(name, "").strip().replace("\0", "") for name in NAMES}
-    return {
-        name: value
-        for name, value in values.items()
-        if value and (name not in known or value in known[name])
-    }
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Here:
+    """The list as it is: its page, its query, and other parameters that links keep."""
+
+    page: str
+    query: Query
+    others: Mapping[str, str]
+
+    def link(self, query: Query) -> str:
+        """Return the address of this list with another query."""
+        return address(self.page, query, **self.others)
 
 
-def to_store(values: Mapping[str, str], now: datetime) -> Filters:
-    """Return the filters as the store takes them."""
-    period = PERIODS.get(values.get("since", ""))
-    return Filters(
-        kind=_one_of(values.get("kind"), get_args(Kind)),
-        negative=True if "negative" in values else None,
-        environment=values.get("environment"),
-        source=_one_of(values.get("source"), get_args(Source)),
-        label=values.get("label"),
-        author=values.get("author"),
-        since=now - period[1] if period else None,
-    )
+def filter_view(
+    page: str,
+    query: Query,
+    found: Facets | None,
+    titles: Mapping[str, str],
+    **others: str,
+) -> FilterView:
+    """Lay out the filters in force and those that can be chosen.
 
-
-def filter_view(values: Mapping[str, str], reasons: Mapping[str, Reason]) -> FilterView:
-    """Lay out the filters in force and those that can be chosen."""
-    choices = _choices(values, reasons)
+    `found` is what the list is made of, unless that is not known; `titles` name reasons.
+    """
+    counts = found.values if found else {}
+    here = Here(page=page, query=query, others=others)
+    facets = [_facet(here, field, counts[field], titles) for field in FACETS if counts.get(field)]
     return FilterView(
-        kind=values.get("kind", ""),
-        negative="negative" in values,
-        author=values.get("author", ""),
-        tabs=_tabs(values),
-        choices=choices,
-        chips=tuple(_chips(values, choices)),
+        tabs=_tabs(here),
+        facets=(_flags(here), *(facet for facet in facets if facet.values)),
+        chips=tuple(_chips(here, titles)),
+        all=here.link(Query()),
+        is_narrowed=query != Query(),
+        counted=_counted(found),
     )
 
 
-def address(values: Mapping[str, str]) -> str:
-    """Return the address of the list with these filters."""
-    return f"{PATH}?{urlencode(values)}" if values else PATH
+def _counted(found: Facets | None) -> str:
+    """Say how many there are, and where counting stopped."""
+    if found is None or not found.total:
+        return ""
+    if found.total > COUNTED:
+        return f"More than {formats.count(COUNTED)}; values are counted among the latest of them"
+    return f"{formats.count(found.total)} in all"
 
 
-def _tabs(values: Mapping[str, str]) -> tuple[Link, ...]:
-    rest = _without(values, "kind")
-    kind = values.get("kind")
-    every = Link(title="All", href=address(rest), current=kind is None)
+def _tabs(here: Here) -> tuple[Link, ...]:
+    kind = value_of(here.query, "kind")
+    every = Link(title="All", href=here.link(without_field(here.query, "kind")), current=not kind)
     return every, *(
-        Link(title=title, href=address({"kind": name, **rest}), current=name == kind)
+        Link(
+            title=title,
+            href=here.link(narrowed(here.query, "kind", name)),
+            current=name == kind,
+        )
         for name, title in TAB_TITLES.items()
     )
 
 
-def _choices(values: Mapping[str, str], reasons: Mapping[str, Reason]) -> tuple[Choice, ...]:
-    named: dict[str, tuple[str, str, dict[str, str]]] = {
-        "environment": ("Environment", "Any environment", {n: n for n in get_args(Environment)}),
-        "source": ("Source", "Any source", {n: SOURCE_TITLES[n] for n in get_args(Source)}),
-        "label": ("Reason", "Any reason", {r.label: r.title for r in reasons.values()}),
-        "since": ("Period", "Any time", {name: title for name, (title, _) in PERIODS.items()}),
-    }
-    return tuple(
-        Choice(
-            name=name, title=title, any=nothing, value=values.get(name, ""),
-            options=tuple(Option(value=value, title=text) for value, text in options.items()),
+def _flags(here: Here) -> Facet:
+    """Offer what is chosen most often, without counts."""
+    offered = [("negative", "yes", "Negative only")]
+    offered += [("since", name, title) for name, title in PERIODS.items()]
+    values = (_value(here, field, value, title) for field, value, title in offered)
+    return Facet(title="Show", values=tuple(values))
+
+
+def _facet(
+    here: Here, field: str, counts: Sequence[tuple[str, int]], titles: Mapping[str, str]
+) -> Facet:
+    chosen = value_of(here.query, field)
+    listed = [pair for pair in counts if pair[0]][:MAX_VALUES]
+    if chosen and chosen not in [value for value, _ in listed]:
+        listed.append((chosen, 0))
+    values = (
+        _value(
+            here,
+            field,
+            value,
+            _title(field, value, titles),
+            count=formats.count(number) if number else None,
         )
-        for name, (title, nothing, options) in named.items()
-    )  # fmt: skip
+        for value, number in listed
+    )
+    return Facet(title=FACETS[field], values=tuple(values))
 
 
-def _chips(values: Mapping[str, str], choices: Sequence[Choice]) -> list[Link]:
-    """Name each filter in force, with the address of the list without it."""
-    titles = {
-        (choice.name, option.value): option.title for choice in choices for option in choice.options
-    }
-    return [
-        Link(title=_chip_title(name, value, titles), href=address(_without(values, name)))
-        for name, value in values.items()
-        if name != "kind"
+def _value(
+    here: Here, field: str, value: str, title: str, *, count: str | None = None
+) -> FacetValue:
+    current = value_of(here.query, field) == value
+    wanted = without_field(here.query, field) if current else narrowed(here.query, field, value)
+    return FacetValue(title=title, href=here.link(wanted), count=count, current=current)
+
+
+def _chips(here: Here, titles: Mapping[str, str]) -> list[Link]:
+    """Name each condition in force, with the address of the list without it."""
+    terms = [
+        Link(title=_term_title(term, titles), href=here.link(without_term(here.query, term)))
+        for term in here.query.terms
+        if term.field != "kind" or term.negated or len(term.values) > 1
     ]
+    words = [
+        Link(title=f"“{word}”", href=here.link(without_word(here.query, word)))
+        for word in here.query.words
+    ]
+    return terms + words
 
 
-def _chip_title(name: str, value: str, titles: Mapping[tuple[str, str], str]) -> str:
-    if name == "negative":
+def _term_title(term: Term, titles: Mapping[str, str]) -> str:
+    value = term.values[0]
+    plain = not term.negated and term.comparison == "is" and len(term.values) == 1
+    if plain and term.field == "negative" and value in ("yes", "true", "1"):
         return "Negative only"
-    if name == "author":
-        return f"Author {value}"
-    return titles.get((name, value), value)
+    if plain and term.field == "since" and value in PERIODS:
+        return PERIODS[value]
+    if plain and term.field in FACETS:
+        return f"{FACETS[term.field]}: {_title(term.field, value, titles)}"
+    return write(Query(terms=(term,)))
 
 
-def _without(values: Mapping[str, str], name: str) -> dict[str, str]:
-    return {key: value for key, value in values.items() if key != name}
-
-
-def _one_of(value: str | None, known: tuple[T, ...]) -> T | None:
-    return next((one for one in known if one == value), None)
+def _title(field: str, value: str, titles: Mapping[str, str]) -> str:
+    if field == "reason":
+        return titles.get(value, value)
+    if field == "source":
+        return next((title for name, title in SOURCE_TITLES.items() if name == value), value)
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +47,10 @@ class FeedbackRow:
     #: The id of what was judged.
     target: str
     waiting: bool
+    #: The ids of all of it, as JSON, for a box that chooses it.
+    choose: str
+    #: What members tagged any of it with.
+    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,18 +105,24 @@ class KeyRow:
 
 
 def feedback_rows(
-    rows: Sequence[Row], traces: Mapping[str, Row], reasons: Mapping[str, Reason]
+    rows: Sequence[Row],
+    traces: Mapping[str, Row],
+    reasons: Mapping[str, Reason],
+    tags: Mapping[str, Sequence[str]],
 ) -> list[FeedbackRow]:
     """Describe stored feedback, newest first, beside the traces that have arrived.
 
     Neighbours by one author on one target share a line.
     """
     groups = groupby(rows, key=lambda row: (row["trace_id"], row["session_id"], row["author"]))
-    return [_feedback_row(list(group), traces, reasons) for _, group in groups]
+    return [_feedback_row(list(group), traces, reasons, tags) for _, group in groups]
 
 
 def _feedback_row(
-    rows: Sequence[Row], traces: Mapping[str, Row], reasons: Mapping[str, Reason]
+    rows: Sequence[Row],
+    traces: Mapping[str, Row],
+    reasons: Mapping[str, Reason],
+    tags: Mapping[str, Sequence[str]],
 ) -> FeedbackRow:
     row, feedback = rows[0], from_row(rows[0])
     trace = traces.get(feedback.trace_id or "")
@@ -131,6 +142,8 @@ def _feedback_row(
         environment=trace["environment"] if trace else None,
         target=feedback.trace_id or feedback.session_id or "",
         waiting=not row["matched"],
+        choose=json.dumps([one["id"] for one in rows]),
+        tags=tuple(sorted({tag for one in rows for tag in tags.get(one["id"], ())})),
     )
 
 

@@ -1,4 +1,4 @@
-// The keyboard map: `?` shows it, `g f` goes places, `j` and `k` walk through rows.
+// The keyboard map: `?` shows it, `g f` goes places, `j` and `k` walk through rows, `x` chooses one.
 
 /** How long `g` waits for the second key. */
 const CHORD_MS = 1_200;
@@ -12,6 +12,8 @@ const KEYS = {
   "/": () => focusOn("[data-search]"),
   j: () => walk(1),
   k: () => walk(-1),
+  x: chooseRow,
+  t: () => focusOn("[data-tag]"),
   "[": () => follow("prev"),
   "]": () => follow("next"),
 };
@@ -68,6 +70,11 @@ function walk(step) {
   if (!(row instanceof HTMLElement)) return;
   row.focus();
   row.scrollIntoView({ block: "nearest" });
+}
+
+function chooseRow() {
+  const box = document.activeElement?.closest(".row")?.querySelector(".row-choose");
+  if (box instanceof HTMLInputElement) box.click();
 }
 
 /** @param {string} rel */
