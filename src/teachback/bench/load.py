@@ -36,6 +36,8 @@ class Plan:
     #: Records in each request.
     size: int
     seed: int
+    #: Over how many days back the records are spread; 0 is now.
+    days: int = 0
     #: Send what failed again, until everything is acknowledged or the time is over.
     patient: bool = False
     limit_s: float = 120.0
@@ -112,7 +114,7 @@ class Load:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.bodies = list(batches(plan.requests, plan.size, seed=plan.seed))
+        self.bodies = list(batches(plan.requests, plan.size, seed=plan.seed, days=plan.days))
         #: Requests that were answered with 2xx, by their place in `bodies`.
         self.acknowledged: set[int] = set()
         self._head = (

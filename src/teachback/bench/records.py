@@ -28,12 +28,18 @@ SYSTEM_PROMPT = (
 )
 
 
-def batches(count: int, size: int, *, seed: int) -> Iterator[bytes]:
-    """Yield bodies for POST /v1/batch of `size` records each."""
+def batches(count: int, size: int, *, seed: int, days: int = 0) -> Iterator[bytes]:
+    """Yield bodies for POST /v1/batch of `size` records each.
+
+    With `days`, they are spread over that time, in the dimensions of trends, and in a vocabulary
+    of rare and common words as people have it.
+    """
     draw = random.Random(seed)
     documents = [words(random.Random(number), 45) for number in range(DOCUMENTS)]
     for _ in range(count):
         pairs = [_record(draw, documents) for _ in range(size)]
+        for trace, said in pairs if days else ():
+            _spread(draw, trace, said, days)
         body = {"traces": [trace for trace, _ in pairs], "feedback": [word for _, word in pairs]}
         yield json.dumps(body, separators=(",", ":")).encode()
 
@@ -46,6 +52,39 @@ def words(draw: random.Random, count: int) -> str:
 def _record(draw: random.Random, documents: list[str]) -> tuple[dict[str, Json], dict[str, Json]]:
     trace = _trace(draw, documents)
     return trace, _feedback(draw, trace)
+
+
+def _spread(draw: random.Random, trace: dict[str, Json], said: dict[str, Json], days: int) -> None:
+    ago = timedelta(days=draw.uniform(0, days))
+    started = datetime.now(UTC) - ago
+    release = int((days * 86_400 - ago.total_seconds()) // (14 * 86_400))
+    trace |= {
+        "query": rare_words(draw, 12),
+        "output": rare_words(draw, 80),
+        "started_at": started.isoformat(),
+        "role": draw.choices(("member", "admin", "owner", "guest"), weights=(70, 20, 8, 2))[0],
+        "surface": draw.choices(("web", "app", "mail"), weights=(60, 35, 5))[0],
+        "locale": draw.choices(("en", "de", "fr"), weights=(70, 20, 10))[0],
+        "environment": draw.choices(("prod", "test"), weights=(95, 5))[0],
+        "request_model": MODELS[min(2, release // 2)],
+        "release": f"r-{release}",
+        "tags": ["vip"] if draw.random() < 0.03 else [],
+    }
+    said["occurred_at"] = min(
+        started + timedelta(minutes=draw.uniform(0, 600)), datetime.now(UTC)
+    ).isoformat()
+    if said["kind"] == "annotation":
+        said |= _annotation(draw, str(trace["output"]))
+
+
+#: Words by rank; how often a word is used falls with its rank, as in any language (Zipf).
+VOCABULARY = 20_000
+
+
+def rare_words(draw: random.Random, count: int) -> str:
+    """Return so many words drawn by Zipf's law."""
+    ranks = [int(VOCABULARY ** draw.random()) for _ in range(count)]
+    return " ".join(WORDS[rank] if rank < len(WORDS) else f"term{rank}" for rank in ranks)
 
 
 def _trace(draw: random.Random, documents: list[str]) -> dict[str, Json]:

@@ -16,7 +16,7 @@ from teachback.errors import Invalid
 
 #: Suite → module with `run(*, quick, progress)`, loaded when it runs: every start of the command
 #: line passes here.
-SUITES = {"ingest": "teachback.bench.ingest"}
+SUITES = {"ingest": "teachback.bench.ingest", "search": "teachback.bench.search"}
 
 
 def main(

@@ -47,6 +47,12 @@ class Metrics:
         self.oldest_job = self._gauge(
             "job_oldest_waiting_seconds", "How long the job waits that is due for longest."
         )
+        self.search_waiting = self._gauge(
+            "search_waiting", "Marks of exchanges that search does not know yet."
+        )
+        self.trends_waiting = self._gauge(
+            "trends_waiting", "Marks of hours that trends have not summed up yet."
+        )
         self.database_bytes = self._gauge("database_bytes", "Size of the database on disk.")
         self.wal_bytes = self._gauge("wal_bytes", "Size of the write-ahead log on disk.")
 
@@ -57,6 +63,8 @@ class Metrics:
         """Show the database's figures; what is not known is NaN, never an old figure."""
         self.jobs_failed.set(vitals.jobs_failed if vitals else UNKNOWN)
         self.oldest_job.set(vitals.oldest_job_s if vitals else UNKNOWN)
+        self.search_waiting.set(vitals.search_waiting if vitals else UNKNOWN)
+        self.trends_waiting.set(vitals.trends_waiting if vitals else UNKNOWN)
         self.database_bytes.set(vitals.database_bytes if vitals else UNKNOWN)
         wal = vitals.wal_bytes if vitals else None
         self.wal_bytes.set(UNKNOWN if wal is None else wal)

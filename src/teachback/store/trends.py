@@ -97,9 +97,16 @@ _DAYS: LiteralString = """
 """
 _SLICE: LiteralString = """md5(jsonb_build_array(
     t.model, t.prompt, t.environment, t.role, t.surface, t.locale, t.release)::text)::uuid"""
+#: `offset 0` keeps the planner from turning the ranges of time into one scan of everything.
+_PLACES: LiteralString = """
+    hour cross join lateral (
+        select * from trend_place t where t.project_id = hour.project_id
+            and t.started_at >= hour.at and t.started_at < hour.at + interval '1 hour' offset 0) t
+"""
 _TRACES: LiteralString = """
-    hour join trend_trace t on t.project_id = hour.project_id
-        and t.started_at >= hour.at and t.started_at < hour.at + interval '1 hour'
+    hour cross join lateral (
+        select * from trend_trace t where t.project_id = hour.project_id
+            and t.started_at >= hour.at and t.started_at < hour.at + interval '1 hour' offset 0) t
 """
 _GONE: LiteralString = """
     with gone as (
@@ -125,18 +132,18 @@ _REFRESH: tuple[LiteralString, ...] = (
     insert into trend_slice
     select distinct t.project_id, """ + _SLICE + """, t.model, t.prompt, t.environment, t.role,
            t.surface, t.locale, t.release
-    from """ + _TRACES + " on conflict do nothing",
+    from """ + _PLACES + " on conflict do nothing",
     _HOURS + "insert into trend_cell select t.project_id, 'hour', hour.at, " + _SLICE + ", "
     + _CELL_SUMS + " from " + _TRACES + " group by 1, 2, 3, 4",
     _HOURS + "insert into trend_reason select t.project_id, 'hour', hour.at, " + _SLICE + """,
            given.reason, count(distinct t.id)
-    from """ + _TRACES + """
+    from """ + _PLACES + """
     join feedback f on f.project_id = t.project_id and f.trace_id = t.id and not f.withdrawn
         and f.kind = 'reasons' and f.source = 'end_user'
     cross join unnest(f.labels) as given (reason) group by 1, 2, 3, 4, 5""",
     _HOURS + "insert into trend_score select t.project_id, 'hour', hour.at, " + _SLICE + """,
            f.name, count(*), sum(f.score), sum(f.score * f.score)
-    from """ + _TRACES + """
+    from """ + _PLACES + """
     join feedback f on f.project_id = t.project_id and f.trace_id = t.id and not f.withdrawn
         and f.score is not null group by 1, 2, 3, 4, 5""",
     _DAYS + """
@@ -247,7 +254,7 @@ _REASONS: LiteralString = """
         union all
         select hour.at, given.reason, count(distinct t.id),
                model, prompt, environment, role, surface, locale, release
-        from """ + _TRACES + """
+        from """ + _PLACES + """
         join feedback f on f.project_id = t.project_id and f.trace_id = t.id and not f.withdrawn
             and f.kind = 'reasons' and f.source = 'end_user'
         cross join unnest(f.labels) as given (reason)
@@ -262,7 +269,7 @@ _SCORES: LiteralString = """
         union all
         select hour.at, 1, f.score, f.score * f.score,
                model, prompt, environment, role, surface, locale, release
-        from """ + _TRACES + """
+        from """ + _PLACES + """
         join feedback f on f.project_id = t.project_id and f.trace_id = t.id and not f.withdrawn
             and f.name = %(name)s and f.score is not null)
 """  # fmt: skip

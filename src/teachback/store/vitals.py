@@ -15,6 +15,9 @@ class Vitals:
     #: How long the job waits that is due for longest, in seconds; 0 when none waits.
     oldest_job_s: float
     database_bytes: int
+    #: Marks of exchanges that search does not know yet, and of hours not summed up yet.
+    search_waiting: int
+    trends_waiting: int
     #: The write-ahead log on disk; None when the database's user may not look.
     wal_bytes: int | None
 
@@ -29,6 +32,8 @@ async def read_vitals(db: Database) -> Vitals:
                   left join procrastinate_events e on e.job_id = j.id and e.type = 'deferred'
                  where j.status = 'todo' and coalesce(j.scheduled_at, now()) <= now()
                )::float8 as oldest_job_s,
+               (select count(*) from search_waiting) as search_waiting,
+               (select count(*) from trend_dirty) as trends_waiting,
                pg_database_size(current_database()) as database_bytes,
                has_function_privilege('pg_ls_waldir()', 'execute') as may_see_wal
         """

@@ -1,7 +1,7 @@
 -- Roll-ups for trends. A trace belongs to the hour in which it started; so does what is said of it.
 
--- What a trace counts for: its dimensions and measures, one line a trace.
-create view trend_trace as
+-- The dimensions of a trace.
+create view trend_place as
 select t.project_id, t.id, t.started_at,
        coalesce(t.response_model, t.request_model, '') as model,
        coalesce((select concat(item->>'name', '@', item->>'version')
@@ -14,12 +14,13 @@ select t.project_id, t.id, t.started_at,
        coalesce(t.release, '') as release,
        (t.error is not null)::int as failed,
        t.latency_ms,
-       t.cost_usd,
-       said.feedback,
-       said.judged,
-       said.negative,
-       said.corrected
-from trace t cross join lateral (
+       t.cost_usd
+from trace t;
+
+-- The same with what was said of it: what a trace counts for.
+create view trend_trace as
+select t.*, said.feedback, said.judged, said.negative, said.corrected
+from trend_place t cross join lateral (
     select count(*)::int as feedback,
            coalesce(max((f.source = 'end_user' and f.kind <> 'implicit')::int), 0) as judged,
            coalesce(max((f.source = 'end_user' and f.kind <> 'implicit' and f.negative)::int), 0)
