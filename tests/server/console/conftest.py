@@ -28,7 +28,7 @@ def visitor(server: Server) -> Iterator[httpx2.Client]:
 
 @pytest.fixture
 def watched(server: Server) -> Iterator[Watched]:
-    """Alice's browser, signed in by her one-time link, on the list of feedback."""
+    """Alice's browser, signed in by her one-time link, on the overview."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
     # Once for each test: while Playwright runs, no other test could start an event loop.
@@ -39,6 +39,6 @@ def watched(server: Server) -> Iterator[Watched]:
         watch(watched, server.url)
         page.goto(f"/login/{server.installation.login_token}")
         page.get_by_role("button", name="Continue").click()
-        page.wait_for_url("**/feedback")
+        page.wait_for_url("**/overview")
         yield watched
         browser.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import httpx2
 import pytest
 from playwright.sync_api import expect
@@ -13,7 +15,7 @@ from tests_support import rating, trace
 pytestmark = pytest.mark.browser
 
 PAGES = (
-    "/feedback", "/feedback?q=rle:x", "/sessions",
+    "/overview", "/trends", "/trends?by=locale", "/feedback", "/feedback?q=rle:x", "/sessions",
     "/sessions/s-1", "/traces/t-2", "/settings/keys", "/nowhere",
 )  # fmt: skip
 
@@ -102,7 +104,27 @@ def test_view_is_saved_and_found_again(watched: Watched, story: None) -> None:
     assert watched.faults == []
 
 
-@pytest.mark.parametrize("address", ["/traces/t-2", "/feedback"])
+def test_chart_is_read_by_keyboard(watched: Watched, client: httpx2.Client) -> None:
+    """Arrow keys walk through its steps; the table opens with the same numbers."""
+    now = datetime.now(UTC).isoformat()
+    client.post("/v1/traces", json=trace("t-1", started_at=now))
+    page = watched.page
+    page.goto("/overview")
+    chart = page.locator("#volume-traces time-chart")
+    chart.focus()
+    page.keyboard.press("End")
+    expect(chart.get_by_role("status")).to_contain_text("Answers: 1")
+    page.keyboard.press("ArrowLeft")
+    expect(chart.get_by_role("status")).to_contain_text("Answers: ")
+    page.keyboard.press("Escape")
+    expect(chart.get_by_role("status")).to_be_hidden()
+    page.locator("#volume-traces summary").press("Enter")
+    table = page.get_by_role("region", name="Answers")
+    expect(table.get_by_role("row").nth(1)).to_contain_text("(not over)")
+    assert watched.faults == []
+
+
+@pytest.mark.parametrize("address", ["/traces/t-2", "/overview", "/feedback", "/trends"])
 def test_every_control_has_a_name_and_shows_focus(
     watched: Watched, story: None, address: str
 ) -> None:

@@ -21,6 +21,8 @@ WRONG_FORMS: tuple[dict[str, str], ...] = (
     {"name": "x" * 101, "kind": "secret"},
 )
 STRANGER_PATHS = (
+    "/overview",
+    "/trends",
     "/feedback",
     "/sessions",
     "/sessions/s",

@@ -50,3 +50,10 @@ def test_text_has_contrast_when_on_its_surface(text: str, surface: str, theme: i
 def test_fields_can_be_seen_when_empty(theme: int) -> None:
     """The border of a field stands out from the page: 3 to 1."""
     assert contrast(PAIRS["line-control"][theme], PAIRS["canvas"][theme]) >= 3
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("number", range(1, 7))
+def test_lines_of_charts_can_be_seen(number: int, theme: int) -> None:
+    """Each stands out from the page: 3 to 1."""
+    assert contrast(PAIRS[f"series-{number}"][theme], PAIRS["canvas"][theme]) >= 3

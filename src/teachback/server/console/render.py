@@ -126,6 +126,7 @@ def _environment() -> Environment:
     environment.globals.update(asset=_asset, path_of=path_of)
     names = (
         "ago", "count", "duration", "exact", "excerpt", "milliseconds", "percent", "plural",
+        "sample", "share",
     )  # fmt: skip
     environment.filters.update({name: getattr(formats, name) for name in names})
     environment.filters["highlight"] = highlight

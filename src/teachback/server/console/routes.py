@@ -16,9 +16,11 @@ from teachback.server.console.pages import (
     feedback,
     keys,
     login,
+    overview,
     sessions,
     tags,
     traces,
+    trends,
     views,
 )
 from teachback.server.console.render import error_page
@@ -44,11 +46,13 @@ def table() -> list[BaseRoute]:
         Route("/login/{token}", login.use_link, methods=post),
         Route("/logout", login.sign_out, methods=post),
         Route("/theme", login.choose_theme, methods=post),
+        Route("/overview", signed_in(overview.show), methods=get),
         Route("/feedback", signed_in(feedback.show), methods=get),
         Route("/feedback/tags", signed_in(tags.change), methods=post),
         Route("/sessions", signed_in(sessions.show_list), methods=get),
         Route("/sessions/{id:path}", signed_in(sessions.show), methods=get),
         Route("/traces/{id:path}", signed_in(traces.show), methods=get),
+        Route("/trends", signed_in(trends.show), methods=get),
         Route("/views", signed_in(views.make), methods=post),
         Route("/views/{id}/delete", signed_in(views.delete), methods=post),
         Route("/settings/keys", signed_in(keys.show), methods=get),
@@ -68,7 +72,7 @@ class _Static(StaticFiles):
 
 
 async def _home(_: Request) -> Response:
-    return see_other("/feedback")
+    return see_other("/overview")
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

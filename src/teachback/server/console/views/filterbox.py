@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from teachback.core.filters import FIELDS, MAX_LENGTH, Field, parse
@@ -55,11 +56,10 @@ def read_box(text: str) -> tuple[FilterBox, Query | None]:
         return _problem(text, error), None
 
 
-def field_help() -> tuple[FieldHelp, ...]:
-    """Return every field that a filter can name, with an example."""
-    return tuple(
-        FieldHelp(example=_example(field), title=_title(field)) for field in FIELDS.values()
-    )
+def field_help(names: Sequence[str] = tuple(FIELDS)) -> tuple[FieldHelp, ...]:
+    """Return the fields that a filter can name, each with an example."""
+    fields = [FIELDS[name] for name in names]
+    return tuple(FieldHelp(example=_example(field), title=_title(field)) for field in fields)
 
 
 def _problem(text: str, error: Invalid) -> FilterBox:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from urllib.parse import urlsplit
 
+#: Units of which there are whole numbers only.
+COUNTS = ("traces", "judgements")
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 #: From here on a date says more than "31 d ago".
 OLDEST_RELATIVE_S = 30 * DAY
@@ -57,6 +59,35 @@ def dollars(value: float) -> str:
 def percent(share: float) -> str:
     """Write a share from 0 to 1 in percent."""
     return f"{share * 100:.0f}%"
+
+
+def share(value: float) -> str:
+    """Write a share from 0 to 1 in percent, with a decimal where it says something: 34%, 4.2%."""
+    if value and value < 0.0995:
+        return f"{value * 100:.1f}%".replace(".0%", "%")
+    return percent(value)
+
+
+def measure(value: float, unit: str) -> str:
+    """Write a measured value in its unit."""
+    if unit == "share":
+        return share(value)
+    if unit == "ms":
+        return milliseconds(value)
+    if unit == "USD":
+        return dollars(value)
+    return count(value) if unit in COUNTS and value == round(value) else number(value)
+
+
+def interval(low: float, high: float, unit: str) -> str:
+    """Write the ends of an interval, the percent sign once: 8 to 12%."""
+    begins, ends = measure(low, unit), measure(high, unit)
+    return f"{begins.removesuffix('%') if unit == 'share' else begins} to {ends}"
+
+
+def sample(number: int) -> str:
+    """Write a sample size so that it stays on one line."""
+    return f"n\u00a0=\u00a0{count(number)}"
 
 
 def number(value: float) -> str:

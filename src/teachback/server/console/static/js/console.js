@@ -2,6 +2,7 @@
 
 import "./relative-time.js";
 import "./copy-text.js";
+import "./time-chart.js";
 import { watchTheme } from "./theme.js";
 import { watchNotes } from "./notes.js";
 import { watchForms } from "./forms.js";

@@ -4,7 +4,7 @@
 const CHORD_MS = 1_200;
 
 /** @type {Record<string, string>} second key after `g` → path */
-const PLACES = { f: "/feedback", s: "/sessions", k: "/settings/keys" };
+const PLACES = { o: "/overview", t: "/trends", f: "/feedback", s: "/sessions", k: "/settings/keys" };
 
 /** @type {Record<string, () => void>} */
 const KEYS = {
