@@ -26,10 +26,10 @@ $(BIN)/uv:
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 
-$(VENV)/.installed: $(BIN)/uv requirements.lock pyproject.toml
+$(VENV)/.installed: $(BIN)/uv requirements.lock pyproject.toml packages/teachback-minilm/pyproject.toml
 	@echo "· installing the locked packages"
 	@$(UV) --require-hashes -r requirements.lock
-	@$(UV) --no-deps -e .
+	@$(UV) --no-deps -e packages/teachback-minilm -e .
 	@$(BIN)/python -m compileall -q src
 	@touch $@
 

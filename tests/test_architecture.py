@@ -187,7 +187,7 @@ def _tracked_text() -> Iterator[tuple[str, str]]:
         pytest.skip("not a git checkout")
     for name in filter(None, listed.stdout.split("\0")):
         path = ROOT / name
-        if path.is_file() and path.suffix not in {".png", ".woff2", ".onnx", ".ico", ".gz"}:
+        if path.is_file() and path.suffix not in {".png", ".woff2", ".onnx", ".npy", ".ico", ".gz"}:
             yield name, path.read_text(encoding="utf-8", errors="replace")
 
 

@@ -1,0 +1,1 @@
+"""Outbound calls to models, and the one that runs here."""
