@@ -21,11 +21,19 @@ from teachback.record.intake import Intake
 from teachback.record.writer import Writer
 from teachback.store import trends as store
 from teachback.store.database import Database
+from teachback.store.feedback import match_waiting
+from teachback.store.traces import copy_traces
 
 pytestmark = pytest.mark.anyio
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 END = START + timedelta(days=4)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SETTLE_S", 0)
+    monkeypatch.setattr(store, "PATIENCE", 0)
 
 
 @dataclass
@@ -119,8 +127,8 @@ async def test_roll_ups_agree_with_the_plain_scan(recorder: Recorder, seed: int)
     step = draw.choice(["hour", "day", "week"])
     rolled = [await recorder.trend(metric, by, step=step) for metric, by in QUESTIONS]
     await recorder.db.run(
-        "insert into trend_dirty select project_id, date_trunc('hour', started_at, 'UTC') "
-        "from trace"
+        "insert into trend_dirty (project_id, at) "
+        "select project_id, date_trunc('hour', started_at, 'UTC') from trace"
     )
     plain = [await recorder.trend(metric, by, step=step) for metric, by in QUESTIONS]
     await recorder.refresh()
@@ -138,6 +146,69 @@ def _rounded(found: Any) -> Any:
     if hasattr(found, "__dataclass_fields__"):
         return [_rounded(getattr(found, name)) for name in found.__dataclass_fields__]
     return found
+
+
+async def test_feedback_that_missed_its_trace_counts_once_they_are_joined(
+    recorder: Recorder,
+) -> None:
+    """Two processes that store the two at one moment leave no hour wrong for good."""
+    said = {"id": "f", "trace_id": "t", "kind": "rating", "scale": "thumbs", "score": 0}
+    await recorder.write(traces=[_trace("t", START)], feedback=[said])
+    # As when neither transaction saw the other.
+    await recorder.db.run("update feedback set matched = false")
+    await recorder.refresh()
+    assert (await recorder.trend("negative_rate")).series[0].total.n == 0
+    assert await match_waiting(recorder.db) == 1
+    for _ in range(2):
+        assert (await recorder.trend("negative_rate")).series[0].total.n == 1
+        await recorder.refresh()
+
+
+async def test_enormous_numbers_hold_nothing_up(recorder: Recorder) -> None:
+    """A value whose square does not fit is left out of the mean, and everything else counts."""
+    traces = [
+        _trace(f"t-{n}", START, latency_ms=at, cost_usd=at) for n, at in enumerate([5, 1e300])
+    ]
+    said = [
+        {"trace_id": f"t-{n}", "kind": "implicit", "name": "dwell", "score": score}
+        for n, score in enumerate([5, 1e300])
+    ]
+    await recorder.write(traces=traces, feedback=said)
+    for _ in range(2):
+        for metric in ("latency_ms", "cost_usd", "score:dwell"):
+            total = (await recorder.trend(metric)).series[0].total
+            assert (total.value, total.n) == (5, 1)
+        assert (await recorder.trend("traces")).series[0].total.n == 2
+        await recorder.refresh()
+
+
+async def test_busy_hour_is_worked_off_less_often(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What took long waits long the next time; another hour does not wait for it."""
+    await recorder.write(traces=[_trace("a", START)])
+    assert await store.refresh(recorder.db) == 1
+    monkeypatch.setattr(store, "PATIENCE", 10**7)
+    await recorder.write(traces=[_trace("b", START), _trace("c", START + timedelta(hours=1))])
+    assert await store.refresh(recorder.db) == 1
+    assert await store.refresh(recorder.db) == 0
+    assert (await recorder.trend("traces")).series[0].total.n == 3
+
+
+async def test_hour_that_is_written_while_it_is_worked_off_stays_dirty(
+    recorder: Recorder,
+) -> None:
+    """A commit that a refresh did not see leaves a mark that the refresh did not take."""
+    await recorder.write(traces=[_trace("a", START)])
+    intake = Intake(project=recorder.project, token=None, now=datetime.now(UTC))
+    late = intake.trace(json.dumps(_trace("b", START)).encode())
+    async with recorder.db.transaction() as connection:
+        await copy_traces(connection, [late])
+        await store.mark_dirty(connection, [(recorder.project.id, START)], [])
+        assert await store.refresh(recorder.db) == 1
+    for left in (1, 0):
+        assert (await recorder.trend("traces")).series[0].total.n == 2
+        assert await store.refresh(recorder.db) == left
 
 
 async def test_figures_are_what_was_recorded(recorder: Recorder) -> None:

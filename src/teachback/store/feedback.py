@@ -176,6 +176,10 @@ async def match_waiting(db: Database) -> int:
         ), marked as (
             insert into search_waiting
             select distinct * from matched where trace_id is not null
+        ), dirty as (
+            insert into trend_dirty (project_id, at)
+            select distinct t.project_id, date_trunc('hour', t.started_at, 'UTC')
+            from matched m join trace t on t.project_id = m.project_id and t.id = m.trace_id
         ) select count(*) as n from matched
         """
     )

@@ -20,6 +20,11 @@ from teachback.store.where import Where
 
 #: Hours made anew in one transaction.
 BATCH = 24
+#: An hour is worked off when it has been dirty for this long, in seconds, and for this many times
+#: what that took the last time: a busy hour costs a tenth of a core, however much it holds.
+SETTLE_S, PATIENCE = 1.0, 10
+#: The hour of a project that sends millions may take its time.
+REFRESH_TIMEOUT = "10min"
 #: Any fixed number, other than those of migrations and set-up: one process works at a time.
 LOCK = 8_700_004
 DIMENSIONS = ("model", "prompt", "environment", "role", "surface", "locale", "release")
@@ -38,13 +43,16 @@ async def mark_dirty(
     hours = sorted({(project, _hour(at)) for project, at in started})
     if hours:
         await connection.execute(
-            "insert into trend_dirty select * from unnest(%s::uuid[], %s::timestamptz[])",
+            """
+            insert into trend_dirty (project_id, at)
+            select * from unnest(%s::uuid[], %s::timestamptz[])
+            """,
             as_columns(hours),
         )
     if judged:
         await connection.execute(
             """
-            insert into trend_dirty
+            insert into trend_dirty (project_id, at)
             select distinct t.project_id, date_trunc('hour', t.started_at, 'UTC') from trace t
             where (t.project_id, t.id) in (select * from unnest(%s::uuid[], %s::text[]))
             """,
@@ -65,17 +73,23 @@ async def refresh(db: Database) -> int:
         lock = await connection.execute("select pg_try_advisory_xact_lock(%s) as mine", (LOCK,))
         if not (await lock.fetchone() or {})["mine"]:
             return 0
+        await connection.execute(
+            sql.SQL("set local statement_timeout = {}").format(REFRESH_TIMEOUT)
+        )
         taken = await connection.execute(
             """
             with hour as (
-                select distinct project_id, at from trend_dirty
-                order by project_id, at desc limit %s
+                select project_id, at from trend_dirty left join trend_pace using (project_id, at)
+                group by project_id, at, took
+                having min(marked_at) <= clock_timestamp() - greatest(
+                    %(settle)s * interval '1 s', coalesce(took, interval '0') * %(patience)s)
+                order by min(marked_at), at desc limit %(batch)s
             ), gone as (
                 delete from trend_dirty d using hour
                 where d.project_id = hour.project_id and d.at = hour.at
             ) select * from hour
             """,
-            (BATCH,),
+            {"settle": SETTLE_S, "patience": PATIENCE, "batch": BATCH},
         )
         hours = [(str(row["project_id"]), row["at"].isoformat()) for row in await taken.fetchall()]
         if hours:
@@ -138,13 +152,13 @@ _REFRESH: tuple[LiteralString, ...] = (
     _HOURS + "insert into trend_reason select t.project_id, 'hour', hour.at, " + _SLICE + """,
            given.reason, count(distinct t.id)
     from """ + _PLACES + """
-    join feedback f on f.project_id = t.project_id and f.trace_id = t.id and not f.withdrawn
+    join trend_feedback f on f.project_id = t.project_id and f.trace_id = t.id
         and f.kind = 'reasons' and f.source = 'end_user'
     cross join unnest(f.labels) as given (reason) group by 1, 2, 3, 4, 5""",
     _HOURS + "insert into trend_score select t.project_id, 'hour', hour.at, " + _SLICE + """,
            f.name, count(*), sum(f.score), sum(f.score * f.score)
     from """ + _PLACES + """
-    join feedback f on f.project_id = t.project_id and f.trace_id = t.id and not f.withdrawn
+    join trend_feedback f on f.project_id = t.project_id and f.trace_id = t.id
         and f.score is not null group by 1, 2, 3, 4, 5""",
     _DAYS + """
     insert into trend_cell
@@ -163,6 +177,10 @@ _REFRESH: tuple[LiteralString, ...] = (
     select c.project_id, 'day', day.at, c.slice_id, c.name, sum(c.n), sum(c.total), sum(c.squares)
     from day join trend_score c on c.project_id = day.project_id and c.width = 'hour'
         and c.at >= day.at and c.at < day.at + interval '1 day' group by 1, 2, 3, 4, 5""",
+    _HOURS + """
+    insert into trend_pace
+    select project_id, at, clock_timestamp() - transaction_timestamp() from hour
+    on conflict (project_id, at) do update set took = excluded.took""",
 )  # fmt: skip
 
 
@@ -255,7 +273,7 @@ _REASONS: LiteralString = """
         select hour.at, given.reason, count(distinct t.id),
                model, prompt, environment, role, surface, locale, release
         from """ + _PLACES + """
-        join feedback f on f.project_id = t.project_id and f.trace_id = t.id and not f.withdrawn
+        join trend_feedback f on f.project_id = t.project_id and f.trace_id = t.id
             and f.kind = 'reasons' and f.source = 'end_user'
         cross join unnest(f.labels) as given (reason)
         group by 1, 2, 4, 5, 6, 7, 8, 9, 10)
@@ -270,6 +288,6 @@ _SCORES: LiteralString = """
         select hour.at, 1, f.score, f.score * f.score,
                model, prompt, environment, role, surface, locale, release
         from """ + _PLACES + """
-        join feedback f on f.project_id = t.project_id and f.trace_id = t.id and not f.withdrawn
+        join trend_feedback f on f.project_id = t.project_id and f.trace_id = t.id
             and f.name = %(name)s and f.score is not null)
 """  # fmt: skip

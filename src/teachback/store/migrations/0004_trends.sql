@@ -1,5 +1,13 @@
 -- Roll-ups for trends. A trace belongs to the hour in which it started; so does what is said of it.
 
+-- What counts: judgements in force whose trace is known to be there. One that is stored beside its
+-- trace, by another process at the same moment, counts from when the two are joined.
+create view trend_feedback as
+select project_id, trace_id, kind, name, source, negative, correction, labels,
+       -- Larger values are nobody's score, and their squares would not fit.
+       case when abs(score) <= 1e100 then score end as score
+from feedback where matched and not withdrawn;
+
 -- The dimensions of a trace.
 create view trend_place as
 select t.project_id, t.id, t.started_at,
@@ -13,8 +21,9 @@ select t.project_id, t.id, t.started_at,
        coalesce(t.locale, '') as locale,
        coalesce(t.release, '') as release,
        (t.error is not null)::int as failed,
-       t.latency_ms,
-       t.cost_usd
+       -- Larger values are nobody's latency, and their squares would not fit.
+       case when t.latency_ms <= 1e100 then t.latency_ms end as latency_ms,
+       case when t.cost_usd <= 1e100 then t.cost_usd end as cost_usd
 from trace t;
 
 -- The same with what was said of it: what a trace counts for.
@@ -27,8 +36,7 @@ from trend_place t cross join lateral (
                as negative,
            coalesce(max((f.source = 'end_user' and f.correction is not null)::int), 0)
                as corrected
-    from feedback f
-    where f.project_id = t.project_id and f.trace_id = t.id and not f.withdrawn
+    from trend_feedback f where f.project_id = t.project_id and f.trace_id = t.id
 ) as said;
 
 -- Combinations of dimensions that occur.
@@ -93,9 +101,18 @@ create table trend_score (
 -- worked off, a trend reads such an hour from the records themselves.
 create table trend_dirty (
     project_id uuid not null,
-    at timestamptz not null
+    at timestamptz not null,
+    marked_at timestamptz not null default clock_timestamp()
 );
 create index trend_dirty_at on trend_dirty (project_id, at);
 
-insert into trend_dirty
+-- How long it took to work an hour off the last time: the longer, the less often it is done.
+create table trend_pace (
+    project_id uuid not null,
+    at timestamptz not null,
+    took interval not null,
+    primary key (project_id, at)
+);
+
+insert into trend_dirty (project_id, at)
 select distinct project_id, date_trunc('hour', started_at, 'UTC') from trace;
