@@ -10,7 +10,13 @@ import pytest
 from teachback.model.project import DEFAULT_REASONS
 from teachback.model.trend import Point, Series, Trend
 from teachback.server.console.views.changes import points, share_change
-from teachback.server.console.views.overview import Measured, Overview, Pair, overview
+from teachback.server.console.views.overview import (
+    Measured,
+    Overview,
+    Pair,
+    is_sparse,
+    overview,
+)
 from teachback.server.console.views.periods import floor, read_period
 
 NOW = datetime(2026, 3, 18, 15, 30, tzinfo=UTC)
@@ -54,6 +60,7 @@ def laid_out(
         traces=Pair(now=counted(traces), before=counted(50)),
         feedback=Pair(now=counted(traces), before=counted(0)),
         slices={name: trend(totals) for name, totals in (slices or {}).items()},
+        line=rate,
     )
     return overview(measured, read_period("7d", NOW), REASONS)
 
@@ -120,3 +127,12 @@ def test_empty_project_is_told_apart_from_a_quiet_one() -> None:
     """Nothing recorded asks for a first record."""
     assert laid_out(traces=0).empty
     assert not laid_out().empty
+
+
+def test_line_is_sparse_when_most_steps_say_too_little() -> None:
+    """Days that say nothing one by one are shown by the week."""
+    strong, weak = share(0.2), share(0.2, n=3, enough=False)
+    series = Series(key=(), total=strong, points=(strong, weak, weak))
+    assert is_sparse(replace(trend({}), series=(series,)))
+    assert not is_sparse(replace(trend({}), series=(replace(series, points=(strong, weak)),)))
+    assert not is_sparse(trend({}))

@@ -12,10 +12,13 @@ from teachback.diagnose.trends import trend
 from teachback.model.trend import Trend, TrendQuery
 from teachback.server.console.render import page
 from teachback.server.console.views.judgements import reasons_by_label
-from teachback.server.console.views.overview import DIMENSIONS, Measured, Pair, overview
+from teachback.server.console.views.overview import DIMENSIONS, Measured, Pair, is_sparse, overview
 from teachback.server.console.views.periods import Period, read_period
 from teachback.server.console.views.snippets import first_feedback
 from teachback.server.console.visit import Visit
+
+#: A line of two weeks says less than dots of some days.
+MIN_DAYS_FOR_WEEKS = 20
 
 
 async def show(visit: Visit) -> Response:
@@ -40,9 +43,12 @@ async def _measure(visit: Visit, period: Period) -> Measured:
     slices = await asyncio.gather(
         *(_ask(visit, _query(period, "negative_rate", name)) for name in DIMENSIONS)
     )
+    line = negative.now
+    if is_sparse(line) and period.days > MIN_DAYS_FOR_WEEKS:
+        line = await _ask(visit, replace(_query(period, "negative_rate"), step="week"))
     return Measured(
         negative=negative, response=response, reasons=reasons, traces=traces, feedback=feedback,
-        slices=dict(zip(DIMENSIONS, slices, strict=True)),
+        line=line, slices=dict(zip(DIMENSIONS, slices, strict=True)),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -55,6 +55,8 @@ class Measured:
     feedback: Pair
     #: Negative rate by each dimension.
     slices: Mapping[str, Trend]
+    #: Negative rate in steps that are long enough to say something.
+    line: Trend
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +122,7 @@ def overview(measured: Measured, period: Period, reasons: Mapping[str, Reason]) 
         reasons=tuple(_reasons(measured.reasons, period, reasons)),
         slices=tuple(_slices(measured.slices, whole, period)),
         whole="" if whole is None or whole.value is None else formats.share(whole.value),
-        since_when=_since_when(measured.negative.now, period),
+        since_when=_since_when(measured.line, period),
         volumes=_volumes(measured, period),
         empty=not _count(measured.traces.now) and not _count(measured.feedback.now),
     )
@@ -255,11 +257,18 @@ def _by_value(series: Series) -> tuple[float, tuple[str, ...]]:
     return -(series.total.value or 0.0), series.key
 
 
+def is_sparse(trend: Trend) -> bool:
+    """Tell whether most steps of a trend say too little for a line."""
+    points = [point for one in trend.series for point in one.points]
+    return sum(point.enough for point in points) * 2 < len(points)
+
+
 def _since_when(trend: Trend, period: Period) -> Chart:
+    period = replace(period, step=trend.step)
     return time_chart(
-        "since-when", "Negative rate", [_line("Negative rate", trend)],
+        "since-when", f"Negative rate per {trend.step}", [_line("Negative rate", trend)],
         columns=period.columns, end=period.end, now=period.until, unit="share",
-        marks=chart_marks(trend.marks), href=_trend_of("negative_rate", period),
+        marks=chart_marks(trend.marks), href=_trend_of("negative_rate", period, step=trend.step),
     )  # fmt: skip
 
 
@@ -295,8 +304,8 @@ def _volumes(measured: Measured, period: Period) -> tuple[Chart, ...]:
     return *counts, response
 
 
-def _trend_of(metric: str, period: Period) -> str:
-    return f"/trends?{urlencode({'metric': metric, 'period': period.name})}"
+def _trend_of(metric: str, period: Period, **others: str) -> str:
+    return f"/trends?{urlencode({'metric': metric, 'period': period.name, **others})}"
 
 
 def _line(name: str, trend: Trend) -> ChartSeries:

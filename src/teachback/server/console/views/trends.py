@@ -112,7 +112,11 @@ def trends_view(
     asked: Asked, trend: Trend | None, titles: Mapping[str, str], metrics: Mapping[str, str]
 ) -> TrendsView:
     """Lay out a trend; `titles` name reasons. There is none when the filter cannot be read."""
-    series = sorted(trend.series, key=lambda one: (-one.total.n, one.key)) if trend else []
+    series = (
+        sorted(trend.series, key=lambda one: (-one.total.n, -(one.total.value or 0.0), one.key))
+        if trend
+        else []
+    )
     groups = _grouped(series, asked.by)
     shown = dict(list(groups.items())[:MAX_CHARTS])
     return TrendsView(
