@@ -14,16 +14,10 @@ LEAD = 40
 #: Code points of a text that are searched: a text may be megabytes long.
 LOOKED_AT = 20_000
 
-Places = Sequence[tuple[int, int]]
-
 
 def highlight(text: str, stems: Sequence[str], limit: int) -> Markup:
     """Cut a text to one line that shows the first word found, and mark every one in it."""
-    return mark(text, highlights(text[:LOOKED_AT], stems) if stems else (), limit)
-
-
-def mark(text: str, places: Places, limit: int) -> Markup:
-    """Cut a text to one line that shows the first of some places, and mark all in it."""
+    places = highlights(text[:LOOKED_AT], stems) if stems else ()
     begins = 0
     if places and places[0][1] > limit:
         begins = text.rfind(" ", 0, max(0, places[0][0] - LEAD)) + 1

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from markupsafe import Markup
-
 from teachback.recall.search import Hit
 from teachback.server.console.render import path_of
-from teachback.server.console.views.highlight import mark
+from teachback.server.console.views.formats import excerpt
 from teachback.store.database import Row
 
 QUERY_LENGTH, OUTPUT_LENGTH = 200, 220
@@ -21,8 +19,8 @@ class SimilarRow:
     """One of them, in two lines."""
 
     href: str
-    query: Markup
-    output: Markup
+    query: str
+    output: str
     user: str
     started_at: datetime
     feedback: int
@@ -39,8 +37,8 @@ def _row(hit: Hit, said: Sequence[Row]) -> SimilarRow:
     in_force = [one for one in said if not one["withdrawn"]]
     return SimilarRow(
         href=path_of("traces", trace.id),
-        query=mark(trace.query, hit.query_marks, QUERY_LENGTH),
-        output=mark(trace.output or "", hit.output_marks, OUTPUT_LENGTH),
+        query=excerpt(trace.query, QUERY_LENGTH),
+        output=excerpt(trace.output or "", OUTPUT_LENGTH),
         user=trace.user_id or "",
         started_at=trace.started_at,
         feedback=len(in_force),
