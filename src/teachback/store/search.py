@@ -25,7 +25,7 @@ COMMON = 0.05
 FEW = 100
 #: Words of a query that are looked up, rarest first, and documents that are ranked: common words
 #: alone would rank a large part of the project.
-MAX_WORDS, MAX_RANKED = 16, 2_000
+MAX_WORDS, MAX_RANKED = 16, 800
 #: BM25, the usual constants: saturation of repeated words, and weight of the length.
 K1, B = 1.2, 0.75
 
@@ -125,6 +125,8 @@ async def count_words(db: Database) -> int:
             """,
             {"project": project},
         )
+        # A plan made for a small table is a bad one for a large table.
+        await connection.execute("analyze search_document, trace, feedback")
     return int(row["documents"])
 
 
@@ -140,10 +142,12 @@ async def find_by_words(
         "project": project_id, "words": words, "common": COMMON, "few": FEW, "max_words": MAX_WORDS,
         "max_ranked": MAX_RANKED, "k1": K1, "b": B, "limit": limit, **narrowed.params,
     }  # fmt: skip
-    rows = await db.all(_RANKED.format(narrowed=narrowed.text), params)
+    joined = _TRACE if narrowed.params else sql.SQL("")
+    rows = await db.all(_RANKED.format(narrowed=narrowed.text, joined=joined), params)
     return [Found(row["trace_id"], row["bm25"]) for row in rows]
 
 
+_TRACE = sql.SQL("join trace t on t.project_id = d.project_id and t.id = d.trace_id")
 _RANKED = sql.SQL("""
     with size as (
         select coalesce(max(documents), 1)::float8 as documents,
@@ -167,7 +171,7 @@ _RANKED = sql.SQL("""
                             and told.ranked <= %(max_ranked)s)
     ), candidate as (
         select d.trace_id, d.tsv from search_document d
-        join trace t on t.project_id = d.project_id and t.id = d.trace_id
+        {joined}
         where d.project_id = %(project)s
           and d.tsv @@ (select string_agg(quote_literal(word), ' | ')::tsquery from picked)
           and {narrowed}
