@@ -111,6 +111,7 @@ def test_every_job_is_documented() -> None:
     """Each name of background work stands in the docs: it is what the job table shows."""
     text = _everything()
     names = [name for name, *_ in jobs.PERIODIC + jobs.LOOPS] + [
+        jobs.EMBED,
         jobs.RETRY_STALLED,
         jobs.DELETE_OLD,
     ]

@@ -24,6 +24,9 @@ from starlette.types import ASGIApp
 
 from teachback.config import Settings
 from teachback.errors import NotFound, SetupError
+from teachback.llm.embed import Embedder
+from teachback.llm.endpoint import OpenAIEmbedder, VertexEmbedder
+from teachback.llm.minilm import MiniLM
 from teachback.model.ids import new_id
 from teachback.model.project import Key, KeyKind, Member, Project
 from teachback.record import access
@@ -222,14 +225,36 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def _background(started: Engine) -> Callable[[Database], Awaitable[None]]:
-    return lambda db: run_worker(started.direct_dsn, db)
+    embedder = make_embedder(started.settings)
+    return lambda db: run_worker(started.direct_dsn, db, embedder)
+
+
+def make_embedder(settings: Settings) -> Embedder | None:
+    """Return what the settings name; raises SetupError when something is missing for it."""
+    if settings.embedder == "none":
+        return None
+    if settings.embedder == "minilm":
+        return MiniLM()
+    if not settings.embedding_url or not settings.embedding_model:
+        raise SetupError(
+            f"TEACHBACK_EMBEDDER is {settings.embedder}: set TEACHBACK_EMBEDDING_URL and "
+            "TEACHBACK_EMBEDDING_MODEL, or choose minilm or none"
+        )
+    kind = OpenAIEmbedder if settings.embedder == "openai" else VertexEmbedder
+    key = settings.embedding_key
+    return kind(
+        url=settings.embedding_url, model=settings.embedding_model,
+        dimensions=settings.embedding_dimensions, key=key.get_secret_value() if key else None,
+        prefix=settings.embedder,
+    )  # fmt: skip
 
 
 async def _work(started: Engine, say: Say) -> None:
     await prepare(started, say)
     db = started.database()
     await db.open()
-    work = asyncio.create_task(run_worker(started.direct_dsn, db))
+    embedder = make_embedder(started.settings)
+    work = asyncio.create_task(run_worker(started.direct_dsn, db, embedder))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, work.cancel)
     say("the worker runs")

@@ -66,6 +66,19 @@ class Settings(BaseSettings):
         None, description="Peppers key hashes; made in the data directory when absent"
     )
     worker: bool = Field(True, description="`serve` runs a worker in its process")
+    embedder: Literal["minilm", "openai", "vertex", "none"] = Field(
+        "minilm", description="What turns texts into vectors of their meaning"
+    )
+    embedding_url: str | None = Field(
+        None, pattern=r"^https?://[^/]", description="Address of the embedding service"
+    )
+    embedding_model: str | None = Field(None, description="Model to ask the service for")
+    embedding_dimensions: int = Field(
+        768, ge=8, le=4_000, description="Length of the service's vectors"
+    )
+    embedding_key: SecretStr | None = Field(
+        None, description="Key or bearer token of the embedding service"
+    )
     metrics_public: bool = Field(False, description="Serve /metrics without a key")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much to log"

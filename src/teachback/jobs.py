@@ -35,6 +35,8 @@ LOOPS: tuple[tuple[str, float, Work], ...] = (
     ("trends.refresh", 0.5, trends.refresh),
     ("search.count_words", 15.0, search.count_words),
 )
+#: As above, where an embedder is configured.
+EMBED, EMBED_PAUSE_S = "recall.embed", 0.5
 RETRY_STALLED = "jobs.retry_stalled"
 #: Finished jobs are kept for a day, failed ones for a month.
 KEEP_FINISHED_H, KEEP_FAILED_H = 24, 24 * 30

@@ -6,7 +6,9 @@ import asyncio
 
 import structlog
 
-from teachback.jobs import LOOPS, keep_reasons, register, run_loop
+from teachback.jobs import EMBED, EMBED_PAUSE_S, LOOPS, Work, keep_reasons, register, run_loop
+from teachback.llm.embed import Embedder
+from teachback.recall.embedding import Embedding
 from teachback.store.database import Database
 from teachback.store.jobs import POLL_S
 
@@ -18,9 +20,11 @@ RESTART_S = 2.0
 GRACE_S = 20.0
 
 
-async def run_worker(dsn: str, db: Database) -> None:
+async def run_worker(dsn: str, db: Database, embedder: Embedder | None = None) -> None:
     """Work until cancelled; a lost database is waited for."""
-    loops = [asyncio.create_task(run_loop(db, *loop)) for loop in LOOPS]
+    embedding = ((EMBED, EMBED_PAUSE_S, Embedding(embedder)),) if embedder else ()
+    works: tuple[tuple[str, float, Work], ...] = LOOPS + embedding
+    loops = [asyncio.create_task(run_loop(db, *loop)) for loop in works]
     try:
         await _run_jobs(dsn, db)
     finally:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from teachback.store import vectors
 from teachback.store.copy import as_columns
 from teachback.store.database import Connection, Database
 from teachback.store.where import Where
@@ -62,6 +63,7 @@ async def make_documents(db: Database) -> int:
         keys = sorted({(str(mark["project_id"]), mark["trace_id"]) for mark in marks})
         if keys:
             await connection.execute(_DOCUMENTS, [*as_columns(keys), INDEXED])
+            await vectors.mark_waiting(connection, keys)
     return len(marks)
 
 
