@@ -8,9 +8,11 @@ import re
 
 import httpx2
 import pytest
+from psycopg import sql
 
 from conftest import Server
 from support.people import signed_in_as
+from teachback.store import facets
 from teachback.store.database import Database
 from teachback.store.search import make_documents
 from tests_support import rating, trace
@@ -180,3 +182,33 @@ async def _make_documents(dsn: str) -> None:
         await make_documents(db)
     finally:
         await db.close()
+
+
+def test_list_is_shown_when_counting_takes_too_long(
+    visitor: httpx2.Client, judged: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page says that it did not count, and lists all the same."""
+    monkeypatch.setattr(facets, "_FEEDBACK", sql.SQL("select pg_sleep(5) where {narrowed}"))
+    for _ in range(2):
+        html = visitor.get("/feedback").text
+        assert "u-1" in html
+        assert "Too many to count" in html
+
+
+def test_sessions_are_found_by_what_was_said_about_them_or_their_turns(
+    visitor: httpx2.Client, client: httpx2.Client
+) -> None:
+    """On the whole or on a turn; each condition of the same judgement."""
+    sent = [trace(f"t-{n}", session_id=f"s-{n}") for n in (1, 2, 3)]
+    said = [
+        rating("t-1", 0, author="u", id="f-1"),
+        {"id": "f-2", "session_id": "s-2", "kind": "comment", "comment": "No.", "author": "u"},
+        rating("t-3", 1, author="u", id="f-3"),
+    ]
+    client.post("/v1/batch", json={"traces": sent, "feedback": said})
+    for query, found in (
+        ("kind:rating", {"s-1", "s-3"}), ("kind:comment", {"s-2"}), ("negative:yes", {"s-1"}),
+        ("kind:comment negative:yes", set()), ("-kind:rating", {"s-2"}),
+    ):  # fmt: skip
+        listed = client.get("/v1/sessions", params={"q": query}).json()["data"]
+        assert {one["id"] for one in listed} == found, query

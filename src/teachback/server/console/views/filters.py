@@ -163,7 +163,9 @@ def filter_view(
 
 def _counted(found: Facets | None) -> str:
     """Say how many there are, and where counting stopped."""
-    if found is None or not found.total:
+    if found is None:
+        return "Too many to count while you wait"
+    if not found.total:
         return ""
     if found.total > COUNTED:
         return f"More than {formats.count(COUNTED)}; values are counted among the latest of them"
