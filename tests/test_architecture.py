@@ -20,7 +20,8 @@ MAX_FUNCTION_LINES = 60
 #: Who may read settings: the ends of the import graph.
 EDGES = {"cli", "showcase", "boot", "doctor", "config", "server", "worker", "demo", "bench"}
 #: Packages that only an extra installs: imported where they are used, or at an edge.
-OPTIONAL = {"openai", "anthropic", "langchain_core", "daft", "ray", "torch", "trl", "transformers"}
+OPTIONAL = {"openai", "anthropic", "langchain_core", "daft", "ray", "torch", "trl", "transformers",
+            "pyarrow"}  # fmt: skip
 #: The plain install is the SDK; what the extra `server` brings may be imported late by the CLI,
 #: so that `teachback --help` and a missing extra answer at once.
 LATE_IMPORTERS = {"cli"}

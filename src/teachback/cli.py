@@ -22,6 +22,7 @@ from teachback.errors import Conflict, SetupError, TeachbackError
 from teachback.model.project import KeyKind
 from teachback.store import jobs
 from teachback.store.database import Database
+from teachback.transfer import commands as transfer
 
 app = typer.Typer(
     name="teachback",
@@ -34,6 +35,7 @@ keys_app = typer.Typer(help="API keys of a project.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 jobs_app = typer.Typer(help="Background jobs.", no_args_is_help=True)
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(transfer.app)
 out = Console()
 err = Console(stderr=True)
 

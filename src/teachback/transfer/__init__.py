@@ -1,0 +1,1 @@
+"""Bring data in and take it out, through the public API."""
