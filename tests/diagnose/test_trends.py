@@ -164,6 +164,19 @@ async def test_feedback_that_missed_its_trace_counts_once_they_are_joined(
         await recorder.refresh()
 
 
+async def test_trend_by_the_hour_may_begin_at_any_hour(recorder: Recorder) -> None:
+    """The same before and after the hours are summed up, from the middle of a day."""
+    hours = [START + timedelta(hours=n) for n in (3, 5, 6, 30)]
+    await recorder.write(traces=[_trace(f"t-{n}", at) for n, at in enumerate(hours)])
+    await recorder.refresh()
+    await recorder.write(traces=[_trace("late", hours[2])])
+    for _ in range(2):
+        query = TrendQuery(metric="traces", since=hours[1], until=hours[3], step="hour")
+        found = await trend(recorder.db, recorder.project.id, query)
+        assert [(p.at, p.n) for p in found.series[0].points] == [(hours[1], 1), (hours[2], 2)]
+        await recorder.refresh()
+
+
 async def test_enormous_numbers_hold_nothing_up(recorder: Recorder) -> None:
     """A value whose square does not fit is left out of the mean, and everything else counts."""
     traces = [

@@ -242,20 +242,31 @@ _FRESH: LiteralString = """
         where project_id = %(project)s and at >= %(since)s and at < %(until)s
     ), opened as materialized (
         select distinct date_trunc('day', at, 'UTC') as at from hour
-        union select generate_series(%(since)s, %(until)s, interval '1 day') where %(hourly)s
+        union select generate_series(
+            date_trunc('day', %(since)s::timestamptz, 'UTC'), %(until)s, interval '1 day')
+        where %(hourly)s
     ),
 """
-_RANGE: LiteralString = """
-    c.project_id = %(project)s and c.at >= %(since)s and c.at < %(until)s and (
-        (c.width = 'day' and not exists (select from opened where opened.at = c.at))
-        or (c.width = 'hour' and c.at not in (select at from hour)
-            and date_trunc('day', c.at, 'UTC') in (select at from opened)))
+#: Days and hours are two ranges of the key each; joined by `or`, they would be none, and
+#: `offset 0` keeps the planner from looking every slice up on its own.
+_WHOLE: LiteralString = """
+    whole as materialized (
+        select * from {cells} c
+        where c.project_id = %(project)s and c.width = 'day'
+          and c.at >= %(since)s and c.at < %(until)s and c.at not in (select at from opened)
+          and {condition}
+        union all
+        select c.* from opened cross join lateral (
+            select * from {cells} c
+            where c.project_id = %(project)s and c.width = 'hour' and c.at >= opened.at
+              and c.at < opened.at + interval '1 day' and {condition} offset 0) c
+        where c.at >= %(since)s and c.at < %(until)s and c.at not in (select at from hour)
+    ),
 """
-_CELLS: LiteralString = """
+_CELLS: LiteralString = _WHOLE.format(cells="trend_cell", condition="true") + """
     cell as (
         select c.*, s.model, s.prompt, s.environment, s.role, s.surface, s.locale, s.release
-        from trend_cell c join trend_slice s on s.project_id = c.project_id and s.id = c.slice_id
-        where """ + _RANGE + """
+        from whole c join trend_slice s on s.project_id = %(project)s and s.id = c.slice_id
         union all
         select t.project_id, 'hour', hour.at, null, 1, failed, judged, negative, corrected,
                feedback, (latency_ms is not null)::int, coalesce(latency_ms, 0),
@@ -263,12 +274,11 @@ _CELLS: LiteralString = """
                coalesce(cost_usd, 0), coalesce(cost_usd * cost_usd, 0),
                model, prompt, environment, role, surface, locale, release
         from """ + _TRACES + ")"  # fmt: skip
-_REASONS: LiteralString = """
+_REASONS: LiteralString = _WHOLE.format(cells="trend_reason", condition="true") + """
     cell as (
         select c.at, c.reason, c.traces,
                s.model, s.prompt, s.environment, s.role, s.surface, s.locale, s.release
-        from trend_reason c join trend_slice s on s.project_id = c.project_id and s.id = c.slice_id
-        where """ + _RANGE + """
+        from whole c join trend_slice s on s.project_id = %(project)s and s.id = c.slice_id
         union all
         select hour.at, given.reason, count(distinct t.id),
                model, prompt, environment, role, surface, locale, release
@@ -278,12 +288,11 @@ _REASONS: LiteralString = """
         cross join unnest(f.labels) as given (reason)
         group by 1, 2, 4, 5, 6, 7, 8, 9, 10)
 """  # fmt: skip
-_SCORES: LiteralString = """
+_SCORES: LiteralString = _WHOLE.format(cells="trend_score", condition="c.name = %(name)s") + """
     cell as (
         select c.at, c.n, c.total, c.squares,
                s.model, s.prompt, s.environment, s.role, s.surface, s.locale, s.release
-        from trend_score c join trend_slice s on s.project_id = c.project_id and s.id = c.slice_id
-        where c.name = %(name)s and """ + _RANGE + """
+        from whole c join trend_slice s on s.project_id = %(project)s and s.id = c.slice_id
         union all
         select hour.at, 1, f.score, f.score * f.score,
                model, prompt, environment, role, surface, locale, release
