@@ -140,6 +140,7 @@ def run_http(
     if settings.public_url is None:
         url = url.removesuffix(f":{settings.port}") + f":{port}"
     asyncio.run(_note_address(started, url))
+    embedder = make_embedder(settings)
     options = Options(
         dsn=started.dsn,
         pepper=pepper,
@@ -149,7 +150,8 @@ def run_http(
         pooler=settings.database_pooler,
         metrics_public=settings.metrics_public,
         mounts=mounts(url),
-        background=_background(started) if settings.worker else None,
+        background=_background(started, embedder) if settings.worker else None,
+        embedder=embedder,
         on_stopped=started.stop,
     )
     config = _uvicorn(options, proxied=settings.public_url is not None)
@@ -224,8 +226,9 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _background(started: Engine) -> Callable[[Database], Awaitable[None]]:
-    embedder = make_embedder(started.settings)
+def _background(
+    started: Engine, embedder: Embedder | None
+) -> Callable[[Database], Awaitable[None]]:
     return lambda db: run_worker(started.direct_dsn, db, embedder)
 
 

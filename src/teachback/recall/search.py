@@ -7,16 +7,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from teachback.core.fuse import fuse
+from teachback.errors import Unavailable
+from teachback.llm.embed import BadVectors, Embedder
 from teachback.model.query import Query
 from teachback.model.trace import Trace
+from teachback.recall.embedding import nearest
 from teachback.recall.highlight import highlights
-from teachback.store import search as store
+from teachback.store import search as documents
 from teachback.store import traces
 from teachback.store.database import Database
-from teachback.store.where import where
+from teachback.store.where import Where, where
 
 #: How many each way of searching puts forward.
 CANDIDATES = 50
+#: Traces that meet the conditions, up to which all are compared by meaning; beyond, so many of
+#: the nearest are looked at, each with two texts, and those that meet the conditions kept.
+FEW, WIDE = 2_000, 400
+#: Cosine below which two texts have nothing to do with each other: without it, any words would
+#: find something.
+RELATED = 0.3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,45 +37,80 @@ class Hit:
     score: float
     #: Place among those found by word, from 1.
     by_words: int | None = None
+    #: Place among those found by meaning, from 1.
+    by_meaning: int | None = None
     #: (start, end) in code points of the words found.
     query_marks: list[tuple[int, int]]
     output_marks: list[tuple[int, int]]
 
 
 async def search(
-    db: Database, project_id: str, query: Query, *, now: datetime, limit: int = CANDIDATES
-) -> list[Hit]:
-    """Return the traces that fit the words best, among those that meet the conditions."""
+    db: Database, project_id: str, query: Query, *, now: datetime,
+    embedder: Embedder | None = None, limit: int = CANDIDATES,
+) -> list[Hit]:  # fmt: skip
+    """Return the traces that fit the words best, among those that meet the conditions.
+
+    Without an embedder, or while it cannot be asked, by word alone.
+    """
     words = " ".join(query.words)
     narrowed = where(replace(query, words=()), "trace", now)
-    found = await store.find_by_words(
+    found = await documents.find_by_words(
         db, project_id, words, narrowed=narrowed, limit=max(limit, CANDIDATES)
     )
-    order = [one.trace_id for one in found]
-    scores = fuse(order)
-    stems = await store.stems(db, words)
+    by_words = [one.trace_id for one in found]
+    by_meaning = await _by_meaning(db, project_id, words, narrowed, embedder)
+    scores = fuse(by_words, by_meaning)
+    stems = await documents.stems(db, words)
     shown = await traces.find_traces(db, project_id, list(scores)[:limit])
     return [
-        _hit(shown[trace_id], score, order, stems)
+        _hit(shown[trace_id], score, by_words, by_meaning, stems)
         for trace_id, score in scores.items()
         if trace_id in shown
     ]
 
 
 async def similar(
-    db: Database, project_id: str, trace_id: str, *, now: datetime, limit: int = 10
-) -> list[Hit]:
+    db: Database, project_id: str, trace_id: str, *, now: datetime,
+    embedder: Embedder | None = None, limit: int = 10,
+) -> list[Hit]:  # fmt: skip
     """Return the traces most like this one, itself left out; raises NotFound."""
     trace = await traces.get_trace(db, project_id, trace_id)
-    hits = await search(db, project_id, Query(words=(trace.query,)), now=now, limit=limit + 1)
+    hits = await search(
+        db, project_id, Query(words=(trace.query,)), now=now, embedder=embedder, limit=limit + 1
+    )
     return [hit for hit in hits if hit.trace.id != trace_id][:limit]
 
 
-def _hit(trace: Trace, score: float, by_words: Sequence[str], stems: Sequence[str]) -> Hit:
+async def _by_meaning(
+    db: Database, project_id: str, words: str, narrowed: Where, embedder: Embedder | None
+) -> list[str]:
+    """Return traces by nearness in meaning: all of few are compared, of many the nearest kept."""
+    if embedder is None:
+        return []
+    few = await documents.find_few(db, project_id, narrowed, limit=FEW) if narrowed.params else None
+    wide = narrowed.params and few is None
+    try:
+        near = await nearest(
+            db, project_id, embedder, words, limit=WIDE if wide else 2 * CANDIDATES, ids=few
+        )
+    except (Unavailable, BadVectors):
+        return []  # search goes on by word; the worker's log tells what is wrong with the model
+    order = list(dict.fromkeys(one.id for one in near if one.cosine >= RELATED))
+    if wide:
+        kept = await documents.keep(db, project_id, order, narrowed)
+        order = [trace_id for trace_id in order if trace_id in kept]
+    return order[:CANDIDATES]
+
+
+def _hit(
+    trace: Trace, score: float, by_words: Sequence[str], by_meaning: Sequence[str],
+    stems: Sequence[str],
+) -> Hit:  # fmt: skip
     return Hit(
         trace=trace,
         score=score,
         by_words=_place(trace.id, by_words),
+        by_meaning=_place(trace.id, by_meaning),
         query_marks=highlights(trace.query, stems),
         output_marks=highlights(trace.output or "", stems),
     )

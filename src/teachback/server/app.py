@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from teachback.capture.native import FeedbackIn, ThreadEntryIn, TraceIn
 from teachback.errors import Invalid, TeachbackError
+from teachback.llm.embed import Embedder
 from teachback.record.writer import Writer
 from teachback.server import problems
 from teachback.server.api import routes
@@ -45,6 +46,8 @@ class Options:
     pooler: bool = False
     #: Runs beside the requests until it is cancelled: the worker of `serve`.
     background: Callable[[Database], Awaitable[None]] | None = None
+    #: Makes vectors of what is searched for; None searches by word alone.
+    embedder: Embedder | None = None
     #: Further applications by their path, such as the demo's.
     mounts: dict[str, ASGIApp] = field(default_factory=dict)
     metrics_public: bool = False
@@ -84,7 +87,7 @@ async def _lifespan(app: FastAPI, options: Options) -> AsyncIterator[None]:
     await writer.start()
     ctx = Context(
         db=db, writer=writer, pepper=options.pepper, public_url=options.public_url,
-        login_command=options.login_command,
+        login_command=options.login_command, embedder=options.embedder,
         metrics=Metrics(), metrics_public=options.metrics_public,
     )  # fmt: skip
     app.state.context = ctx

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from starlette.requests import HTTPConnection
 
+from teachback.llm.embed import Embedder
 from teachback.model.project import Project
 from teachback.record.access import check_secret, public_part
 from teachback.record.writer import Writer
@@ -62,6 +63,8 @@ class Context:
     public_url: str
     metrics: Metrics
     metrics_public: bool = False
+    #: Makes vectors of what is searched for; None searches by word alone.
+    embedder: Embedder | None = None
     #: What prints a new sign-in link.
     login_command: str = "teachback login"
     #: Set when the process is about to stop: /readyz says so and balancers look elsewhere.

@@ -37,8 +37,9 @@ async def search(request: Request, q: Words = "", limit: Limit = 20) -> Response
             "q", value=q, rule="a search has at least one word beside its conditions",
             fix="Add a word, or list traces with the conditions alone: GET /v1/traces?q=…",
         )  # fmt: skip
+    ctx = context(request)
     found = await recall.search(
-        context(request).db, caller.project_id, query, now=datetime.now(UTC), limit=limit
+        ctx.db, caller.project_id, query, now=datetime.now(UTC), embedder=ctx.embedder, limit=limit
     )
     return json_response({"data": [hit_view(hit) for hit in found], "next_cursor": None})
 
@@ -46,9 +47,11 @@ async def search(request: Request, q: Words = "", limit: Limit = 20) -> Response
 async def list_similar(request: Request, trace_id: str, limit: Limit = 10) -> Response:
     """Exchanges with feedback that are most like this one."""
     caller = await secret_caller(request)
+    ctx = context(request)
     found = await recall.similar(
-        context(request).db, caller.project_id, trace_id, now=datetime.now(UTC), limit=limit
-    )
+        ctx.db, caller.project_id, trace_id, now=datetime.now(UTC), embedder=ctx.embedder,
+        limit=limit,
+    )  # fmt: skip
     return json_response({"data": [hit_view(hit) for hit in found], "next_cursor": None})
 
 
@@ -62,6 +65,7 @@ def hit_view(hit: recall.Hit) -> JsonObject:
     return trace_view(hit.trace) | {
         "score": hit.score,
         "by_words": hit.by_words,
+        "by_meaning": hit.by_meaning,
         "query_marks": hit.query_marks,
         "output_marks": hit.output_marks,
     }

@@ -38,8 +38,9 @@ async def show(visit: Visit) -> Response:
 async def _similar(visit: Visit, trace_id: str) -> list[SimilarRow]:
     """Return the cases most like this one, with what was said about them."""
     hits = await similar(
-        visit.db, visit.project.id, trace_id, now=datetime.now(UTC), limit=MAX_SIMILAR
-    )
+        visit.db, visit.project.id, trace_id, now=datetime.now(UTC),
+        embedder=visit.context.embedder, limit=MAX_SIMILAR,
+    )  # fmt: skip
     ids = [hit.trace.id for hit in hits]
     said = await list_for_targets(visit.db, visit.project.id, trace_ids=ids)
     return similar_rows(hits, said)
