@@ -53,6 +53,9 @@ class Metrics:
         self.trends_waiting = self._gauge(
             "trends_waiting", "Marks of hours that trends have not summed up yet."
         )
+        self.vectors_waiting = self._gauge(
+            "vectors_waiting", "Exchanges whose vectors are out of date."
+        )
         self.database_bytes = self._gauge("database_bytes", "Size of the database on disk.")
         self.wal_bytes = self._gauge("wal_bytes", "Size of the write-ahead log on disk.")
 
@@ -65,6 +68,7 @@ class Metrics:
         self.oldest_job.set(vitals.oldest_job_s if vitals else UNKNOWN)
         self.search_waiting.set(vitals.search_waiting if vitals else UNKNOWN)
         self.trends_waiting.set(vitals.trends_waiting if vitals else UNKNOWN)
+        self.vectors_waiting.set(vitals.vectors_waiting if vitals else UNKNOWN)
         self.database_bytes.set(vitals.database_bytes if vitals else UNKNOWN)
         wal = vitals.wal_bytes if vitals else None
         self.wal_bytes.set(UNKNOWN if wal is None else wal)

@@ -18,6 +18,8 @@ class Vitals:
     #: Marks of exchanges that search does not know yet, and of hours not summed up yet.
     search_waiting: int
     trends_waiting: int
+    #: Exchanges whose vectors are out of date.
+    vectors_waiting: int
     #: The write-ahead log on disk; None when the database's user may not look.
     wal_bytes: int | None
 
@@ -34,6 +36,7 @@ async def read_vitals(db: Database) -> Vitals:
                )::float8 as oldest_job_s,
                (select count(*) from search_waiting) as search_waiting,
                (select count(*) from trend_dirty) as trends_waiting,
+               (select count(*) from embedding_waiting) as vectors_waiting,
                pg_database_size(current_database()) as database_bytes,
                has_function_privilege('pg_ls_waldir()', 'execute') as may_see_wal
         """
