@@ -248,6 +248,30 @@ async def test_figures_are_what_was_recorded(recorder: Recorder) -> None:
     assert (await recorder.trend("traces", where="model:m*")).series[0].total.value == 40
 
 
+async def test_reasons_given_while_a_trend_is_read_leave_shares_possible(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is judged and what was given are read one after the other; records come between."""
+
+    async def write(name: str) -> None:
+        said = {"trace_id": name, "kind": "reasons", "labels": ["outdated"], "author": "a"}
+        await recorder.write(traces=[_trace(name, START)], feedback=[said])
+
+    read = store.read_reasons
+
+    async def late_read(*args: Any, **named: Any) -> Any:
+        await write("late")
+        return await read(*args, **named)
+
+    await write("early")
+    monkeypatch.setattr(store, "read_reasons", late_read)
+    total = (await recorder.trend("reason_share", "reason")).series[0].total
+    assert (total.value, total.n) == (1, 1)
+    monkeypatch.undo()
+    total = (await recorder.trend("reason_share", "reason")).series[0].total
+    assert (total.value, total.n) == (1, 2)
+
+
 async def test_new_versions_mark_the_trend(recorder: Recorder) -> None:
     """A second version is a change; the first is where everything began."""
     for n, version in enumerate(["1", "2"]):

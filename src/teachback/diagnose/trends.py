@@ -171,7 +171,8 @@ def _reason_rows(cells: Sequence[Row], given: Sequence[Row], by: Sequence[str]) 
         for reason in reasons[rest]:
             keys = (*rest[:place], reason, *rest[place:])
             named = {f"key_{n}": value for n, value in enumerate(keys)}
-            given_here = counts.get((cell["at"], *keys), 0)
+            # The two were read one after the other: what came between is in one of them alone.
+            given_here = min(counts.get((cell["at"], *keys), 0), int(cell["judged"]))
             rows.append(dict(cell) | named | {"given": given_here})
     return rows
 
