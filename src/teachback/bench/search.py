@@ -35,11 +35,12 @@ def run(*, quick: bool, progress: Progress) -> list[Figure]:
     """Measure on a growing store: 100,000 exchanges, then a million, then five."""
     sizes = (20_000, 50_000) if quick else (100_000, 1_000_000, 5_000_000)
     with scratch() as folder, running(folder / "search") as product:
-        asker = Asker(product)
         stored = 0
         figures: list[Figure] = []
         for size, names in zip(sizes, ("100k", "1m", "5m"), strict=False):
             _fill(product, stored, size, progress)
+            # A load lasts longer than the server keeps an idle connection.
+            asker = Asker(product)
             drained = _work_off(asker, progress)
             stored = size
             figures += _measure(asker, names, stored, drained, progress)
