@@ -69,6 +69,22 @@ def test_a_bad_line_leaves_its_neighbours_whole(tmp_path: Path) -> None:
     assert "once" in told[6]
 
 
+@pytest.mark.parametrize("content", [b'[{"a": 1},]', b'[{"a": 1}, ,{"a": 1}]', b'[,{"a": 1}]'])
+def test_a_comma_too_many_is_a_row_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+    """Nothing between commas is told, not passed over; an empty list is empty."""
+    found = list(read_rows(_write(tmp_path, "a.json", content)))
+    assert [row.members for row in found if row.error is None] == [{"a": 1}] * content.count(b"1")
+    assert sum(row.error is not None for row in found) == 1
+    assert list(read_rows(_write(tmp_path, "b.json", b" [ ] "))) == []
+
+
+def test_a_row_that_cannot_be_read_says_how_to_write_it(tmp_path: Path) -> None:
+    """The fix is about the file, not about the API."""
+    row = next(read_rows(_write(tmp_path, "a.jsonl", b'{"a": "\\ud800"}')))
+    assert row.error is not None
+    assert "whole pairs" in row.error.fix
+
+
 def test_a_huge_row_is_refused_and_not_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,12 +107,15 @@ def test_a_huge_row_is_refused_and_not_held(
         ("a.jsonl", '{"a": 1}'.encode("utf-16"), "UTF-16"),
         ("a.json", b'[{"a": 1}', "no end"),
         ("a.json", b'[{"a": 1}] x', "follows the list"),
+        ("a.json", b'[{"a": 1}}', "closed by } where ] belongs"),
+        ("a.json", b'[{"a": [1}]', "closed by } where ] belongs"),
         ("a.json.gz", gzip.compress(b'[{"a": 1}]' * 100, mtime=0)[:-9], "to its end"),
         ("a.csv", b"a,a\n1,2\n", "once"),
         ("a.csv", b'a,b\n"x"y,2\n', "not CSV"),
         ("a.csv", b'a,b\n"x,2\n', "not CSV"),
         ("a.csv", b"a,b\n1,\xff\n", "not UTF-8"),
         ("a.csv", b"a,b\n1,\0\n", "NUL"),
+        ("a.csv", b"a,b\r1,2\r", "CR alone"),
         ("a.csv", b"", "names each column"),
         ("a.parquet", b"PAR1", "as Parquet"),
     ],

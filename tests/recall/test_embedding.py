@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from conftest import install
+from teachback.core.filters import parse
 from teachback.llm.embed import Embedder, Vectors
 from teachback.llm.minilm import MiniLM
 from teachback.recall.embedding import Embedding, nearest
 from teachback.store import search
 from teachback.store import vectors as store
 from teachback.store.database import Database
+from teachback.store.where import where
 
 pytestmark = pytest.mark.anyio
 
@@ -207,6 +209,41 @@ async def test_narrow_search_finds_as_much_as_a_wide_one(db: Database) -> None:
                 )
                 hits += len({f"t-{at}" for at in best} & {one.id for one in found})
             assert hits >= 95
+
+
+async def test_conditions_narrow_a_large_project_without_loss(db: Database) -> None:
+    """A condition that one trace in 200 meets: the index is walked on, or all are compared."""
+    project = (await install(db)).project.id
+    model = await store.use_model(db, "m", 16)
+    rows = np.random.default_rng(3).normal(size=(4_000, 16))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    await store.save_vectors(
+        db, model, [],
+        [store.NewVector(store.Text(project, f"t-{at}", "query", ""), at.to_bytes(4),
+                         store.as_vector(row.tolist())) for at, row in enumerate(rows)],
+    )  # fmt: skip
+    await db.run(
+        """
+        insert into trace (project_id, id, started_at, received_at, environment, role, query,
+                           sanitized, digest)
+        select %s, 't-' || at, now(), now(), 'prod',
+               case when at %% 200 = 0 then 'rare' else 'usual' end, '?', false, ''
+        from generate_series(0, 3999) as at
+        """,
+        (project,),
+    )
+    await store.make_index(db, model, above=100)
+    await db.run("analyze embedding, trace")
+    narrowed = where(parse("role:rare"), "trace", datetime.now(UTC))
+    members = np.arange(0, 4_000, 200)
+    hits = 0
+    for query in rows[:10]:
+        best = members[np.argsort(-(rows[members] @ query))[:10]]
+        found = await store.nearest(
+            db, project, model, query.tolist(), limit=10, narrowed=narrowed, exact=10
+        )
+        hits += len({f"t-{at}" for at in best} & {one.id for one in found})
+    assert hits >= 95
 
 
 async def test_index_is_walked_in_a_large_project(db: Database) -> None:

@@ -81,7 +81,11 @@ def holds_replacement(raw: bytes) -> bool:
     return b"\\ufffd" in raw or b"\xef\xbf\xbd" in raw
 
 
-def loads(raw: bytes, field: str = "body") -> object:
+#: What helps who sends to the API.
+_SHAPE = "Send JSON in UTF-8 of the shape that docs/reference/api.md gives"
+
+
+def loads(raw: bytes, field: str = "body", *, fix: str = _SHAPE) -> object:
     """Decode JSON exactly or raise Invalid: no duplicate keys, NaN, overflow or deep nesting."""
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
         raise Invalid(
@@ -99,7 +103,7 @@ def loads(raw: bytes, field: str = "body") -> object:
             fix="Send each key once",
         ) from error
     except (ValueError, RecursionError) as error:
-        raise _malformed(field, error) from error
+        raise _malformed(field, error, fix) from error
 
 
 def _decode(raw: bytes) -> object:
@@ -143,12 +147,12 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _malformed(field: str, error: Exception) -> Invalid:
+def _malformed(field: str, error: Exception, fix: str = _SHAPE) -> Invalid:
     reason = "nested too deeply" if isinstance(error, RecursionError) else _reason(error)
     return Invalid(
         field,
         rule=f"this is not the JSON expected here ({reason})",
-        fix="Send JSON in UTF-8 of the shape that docs/reference/api.md gives",
+        fix=fix,
     )
 
 

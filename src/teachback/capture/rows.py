@@ -110,7 +110,8 @@ _MARKS = re.compile(rb'["\[\]{},]')
 def _elements(file: IO[bytes]) -> Iterator[bytes]:
     """Cut a JSON array into its elements without decoding them."""
     element = bytearray()
-    depth = 0
+    closers = bytearray()
+    begun = False
     quoted = escaped = False
     while chunk := file.read(_CHUNK):
         begin, position, escaped = 0, int(escaped), False
@@ -122,17 +123,21 @@ def _elements(file: IO[bytes]) -> Iterator[bytes]:
             elif mark == b'"':
                 quoted = not quoted
             elif mark in b"[{":
-                depth += 1
-                begin = position if depth == 1 else begin
+                closers += b"]" if mark == b"[" else b"}"
+                begin = position if len(closers) == 1 else begin
             else:
-                depth -= mark != b","
-                if depth == 0 or (depth == 1 and mark == b","):
+                if mark != b",":
+                    _check_closer(closers, mark)
+                    closers.pop()
+                if not closers or (len(closers) == 1 and mark == b","):
                     element += chunk[begin : position - 1]
-                    if element.strip() or mark == b",":
+                    # Behind a comma something must stand: JSON has no trailing ones.
+                    if element.strip() or begun or mark == b",":
                         yield bytes(element)
+                    begun = True
                     element.clear()
                     begin = position
-                if depth == 0:
+                if not closers:
                     _check_end(chunk[begin:] + file.read(_CHUNK))
                     return
         escaped = position > len(chunk)
@@ -142,6 +147,15 @@ def _elements(file: IO[bytes]) -> Iterator[bytes]:
     raise Invalid("file", rule="its list has no end", fix="Get the file anew: it is cut off")
 
 
+def _check_closer(closers: bytearray, mark: bytes) -> None:
+    if closers[-1:] != mark:
+        raise Invalid(
+            "file",
+            rule=f"a bracket is closed by {mark.decode()} where {closers[-1:].decode()} belongs",
+            fix="Write the list anew with a JSON library",
+        )
+
+
 def _check_end(rest: bytes) -> None:
     if rest.strip():
         raise Invalid(
@@ -149,10 +163,13 @@ def _check_end(rest: bytes) -> None:
         )
 
 
+_FIX = "Write each row as one JSON object in UTF-8, escaped characters in whole pairs"
+
+
 def _row(number: int, raw: bytes) -> Row:
     try:
         _check_text(raw)
-        members = json.loads(raw.strip(), "row")
+        members = json.loads(raw.strip(), "row", fix=_FIX)
         if not isinstance(members, dict):
             raise Invalid("row", rule="a row is a JSON object", fix='Write {"name": value, …}')
     except Invalid as error:
@@ -190,9 +207,11 @@ def _csv(file: IO[bytes]) -> Iterator[Row]:
                 yield _record(begin, names, cells)
             begin = reader.line_num + 1
     except csv.Error as error:
+        reason = "its lines end in CR alone" if "new-line" in str(error) else str(error)
         raise Invalid(
-            f"line {reader.line_num}", rule=f"this is not CSV ({error})",
-            fix='Put cells with commas, quotes or line ends into "…" and double quotes in them',
+            f"line {reader.line_num}", rule=f"this is not CSV ({reason})",
+            fix='End lines in LF or CR LF; put cells with commas, quotes or line ends into "…" and '
+            "double quotes in them",
         ) from error  # fmt: skip
 
 

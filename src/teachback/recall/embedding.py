@@ -15,6 +15,7 @@ from teachback.llm.embed import Embedder, embed_async
 from teachback.store import vectors as store
 from teachback.store.database import Database
 from teachback.store.vectors import Model, Near, NewVector, Text
+from teachback.store.where import Where
 
 #: Exchanges embedded before their vectors are stored.
 BATCH = 256
@@ -66,13 +67,16 @@ async def nearest(
     *,
     limit: int,
     ids: Sequence[str] | None = None,
+    narrowed: Where | None = None,
 ) -> list[Near]:
     """Return the exchanges nearest in meaning to a text; none before the first are embedded."""
     model = await store.find_serving(db)
     if model is None or model.name != embedder.model:
         return []
     vector = (await embed_async(embedder, [text]))[0]
-    return await store.nearest(db, project_id, model, vector.tolist(), limit=limit, ids=ids)
+    return await store.nearest(
+        db, project_id, model, vector.tolist(), limit=limit, ids=ids, narrowed=narrowed
+    )
 
 
 def _hash(text: str) -> bytes:

@@ -20,9 +20,6 @@ from teachback.store.where import Where, where
 
 #: How many each way of searching puts forward.
 CANDIDATES = 50
-#: Traces that meet the conditions, up to which all are compared by meaning; beyond, so many of
-#: the nearest are looked at, each with two texts, and those that meet the conditions kept.
-FEW, WIDE = 2_000, 400
 #: Cosine below which two texts have nothing to do with each other: without it, any words would
 #: find something.
 RELATED = 0.3
@@ -84,22 +81,17 @@ async def similar(
 async def _by_meaning(
     db: Database, project_id: str, words: str, narrowed: Where, embedder: Embedder | None
 ) -> list[str]:
-    """Return traces by nearness in meaning: all of few are compared, of many the nearest kept."""
+    """Return traces by nearness in meaning; each may be near by two texts."""
     if embedder is None:
         return []
-    few = await documents.find_few(db, project_id, narrowed, limit=FEW) if narrowed.params else None
-    wide = narrowed.params and few is None
     try:
         near = await nearest(
-            db, project_id, embedder, words, limit=WIDE if wide else 2 * CANDIDATES, ids=few
+            db, project_id, embedder, words, limit=2 * CANDIDATES, narrowed=narrowed
         )
     except (Unavailable, BadVectors):
         return []  # search goes on by word; the worker's log tells what is wrong with the model
-    order = list(dict.fromkeys(one.id for one in near if one.cosine >= RELATED))
-    if wide:
-        kept = await documents.keep(db, project_id, order, narrowed)
-        order = [trace_id for trace_id in order if trace_id in kept]
-    return order[:CANDIDATES]
+    order = dict.fromkeys(one.id for one in near if one.cosine >= RELATED)
+    return list(order)[:CANDIDATES]
 
 
 def _hit(

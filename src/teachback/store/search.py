@@ -188,35 +188,6 @@ _RANKED = sql.SQL("""
 """)
 
 
-async def find_few(
-    db: Database, project_id: str, narrowed: Where, *, limit: int
-) -> list[str] | None:
-    """Return the traces with a document that meet the conditions; None when there are more."""
-    rows = await db.all(
-        sql.SQL("""
-        select t.id from search_document d
-        join trace t on t.project_id = d.project_id and t.id = d.trace_id
-        where d.project_id = %(project)s and {} limit %(limit)s
-        """).format(narrowed.text),
-        {"project": project_id, "limit": limit + 1, **narrowed.params},
-    )
-    return [row["id"] for row in rows] if len(rows) <= limit else None
-
-
-async def keep(
-    db: Database, project_id: str, trace_ids: Sequence[str], narrowed: Where
-) -> set[str]:
-    """Return those of the traces that meet the conditions."""
-    rows = await db.all(
-        sql.SQL("""
-        select t.id from trace t
-        where t.project_id = %(project)s and t.id = any(%(ids)s) and {}
-        """).format(narrowed.text),
-        {"project": project_id, "ids": list(trace_ids), **narrowed.params},
-    )
-    return {row["id"] for row in rows}
-
-
 async def stems(db: Database, words: str) -> list[str]:
     """Return the forms under which a text's words are kept, to find them in the original."""
     row = await db.one(

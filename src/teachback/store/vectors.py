@@ -11,6 +11,7 @@ from psycopg import sql
 
 from teachback.store.copy import as_array, as_columns
 from teachback.store.database import Connection, Database
+from teachback.store.where import Where
 
 Kind = Literal["query", "complaint"]
 #: Code points of a text that are embedded: models read less.
@@ -313,14 +314,18 @@ async def nearest(
     *,
     limit: int,
     ids: Sequence[str] | None = None,
+    narrowed: Where | None = None,
     exact: int = EXACT,
 ) -> list[Near]:
     """Return the exchanges nearest to a unit vector, each text of theirs by itself, best first.
 
     All are compared where there are few, or where `ids` names the traces; in a large project an
-    index is walked until enough are found.
+    index is walked until enough are found that meet the conditions on their trace, and where it
+    ends before, all that meet them are compared.
     """
+    narrowed = narrowed or Where(sql.SQL("true"))
     params = {
+        **narrowed.params,
         "project": project_id, "near": as_vector(vector), "limit": limit,
         "ids": as_array(ids) if ids is not None else None,
     }  # fmt: skip
@@ -328,10 +333,10 @@ async def nearest(
     if ids is None and await _is_large(db, project_id, model, exact):
         async with db.transaction() as connection:
             await connection.execute(_ITERATE, (str(EF_SEARCH),))
-            found = await connection.execute(_ranked(model, indexed=True), params)
+            found = await connection.execute(_ranked(model, narrowed, indexed=True), params)
             rows = await found.fetchall()
     if len(rows) < limit:
-        rows = await db.all(_ranked(model, indexed=False), params)
+        rows = await db.all(_ranked(model, narrowed, indexed=False), params)
     return [Near(row["trace_id"], row["kind"], row["cosine"]) for row in rows]
 
 
@@ -351,17 +356,23 @@ _ITERATE = (
 )
 
 
-def _ranked(model: Model, *, indexed: bool) -> sql.Composed:
+_TRACE = sql.SQL(
+    "exists (select from trace t where t.project_id = e.project_id and t.id = e.trace_id and {})"
+)
+
+
+def _ranked(model: Model, narrowed: Where, *, indexed: bool) -> sql.Composed:
     """Order by the indexed expression, or by one that no index has."""
     typed = sql.SQL("vector::halfvec({})").format(sql.Literal(model.dimensions))
     return sql.SQL(
         """
-        select trace_id, kind, -(vector <#> %(near)s::halfvec) as cosine from embedding
-        where project_id = %(project)s and model_id = {model}
+        select trace_id, kind, -(vector <#> %(near)s::halfvec) as cosine from embedding e
+        where project_id = %(project)s and model_id = {model} and {narrowed}
           and (%(ids)s::text[] is null or trace_id = any(%(ids)s::text[]))
         order by {key} <#> %(near)s::halfvec limit %(limit)s
         """
     ).format(
         model=sql.Literal(model.id),
+        narrowed=_TRACE.format(narrowed.text) if narrowed.params else sql.SQL("true"),
         key=sql.SQL("({})").format(typed) if indexed else sql.SQL("vector"),
     )
