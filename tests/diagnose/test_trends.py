@@ -302,3 +302,18 @@ async def test_question_that_has_no_answer_is_refused(
     with pytest.raises(Invalid) as caught:
         await trend(recorder.db, recorder.project.id, TrendQuery(**query))
     assert part in caught.value.message
+
+
+async def test_prompts_without_a_version_are_told_apart_by_their_text(recorder: Recorder) -> None:
+    """By the same name as in the list of changes."""
+    for n, text in enumerate(["Be kind.", "Be brief."]):
+        prompt = {"kind": "system_prompt", "name": "p", "content": text}
+        await recorder.write(traces=[_trace(f"t-{n}", START, context=[prompt])])
+    found = {one.key[0] for one in (await recorder.trend("traces", "prompt")).series}
+    seen = await recorder.db.all(
+        "select name || '@' || version as prompt from version where project_id = %s",
+        (recorder.project.id,),
+    )
+    assert found == {row["prompt"] for row in seen}
+    assert len(found) == 2
+    assert len((await recorder.trend("traces", "prompt", where="prompt:p")).series) == 2

@@ -12,7 +12,8 @@ from feedback where matched and not withdrawn;
 create view trend_place as
 select t.project_id, t.id, t.started_at,
        coalesce(t.response_model, t.request_model, '') as model,
-       coalesce((select concat(item->>'name', '@', item->>'version')
+       coalesce((select concat(item->>'name', '@', coalesce(
+                     item->>'version', substr(item->>'content_hash', 8, 12)))
                  from jsonb_array_elements(t.context) as item
                  where item->>'kind' = 'system_prompt' limit 1), '') as prompt,
        t.environment,
