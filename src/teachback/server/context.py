@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from starlette.requests import HTTPConnection
 
@@ -33,8 +35,31 @@ class Cache(Generic[T]):
 
     def __init__(self, *, lifetime_s: float = CACHE_S, limit: int = 10_000) -> None:
         self._entries: dict[str, tuple[float, T]] = {}
+        self._reading: dict[str, asyncio.Task[T]] = {}
         self._lifetime_s = lifetime_s
         self._limit = limit
+
+    async def read(self, name: str, read: Callable[[], Coroutine[object, object, T]]) -> T:
+        """Return the value, read anew when it is too old.
+
+        Whoever asks meanwhile waits for the same reading: a crowd behind one key would take all
+        connections to learn the same thing.
+        """
+        found, value = self.get(name)
+        if found:
+            return cast("T", value)
+        reading = self._reading.get(name)
+        if reading is None:
+            reading = self._reading[name] = asyncio.create_task(read())
+            reading.add_done_callback(lambda done: self._end(name, done))
+        # One who gives up does not stop it for the others.
+        return await asyncio.shield(reading)
+
+    def _end(self, name: str, done: asyncio.Task[T]) -> None:
+        if self._reading.get(name) is done:
+            del self._reading[name]
+            if not done.cancelled() and done.exception() is None:
+                self.put(name, done.result())
 
     def get(self, name: str) -> tuple[bool, T | None]:
         """Return (found, value)."""
@@ -50,7 +75,9 @@ class Cache(Generic[T]):
         return value
 
     def forget(self, name: str) -> None:
+        """Have it read anew; a reading under way does not count any more."""
         self._entries.pop(name, None)
+        self._reading.pop(name, None)
 
 
 @dataclass(slots=True)
@@ -83,24 +110,20 @@ class Context:
     async def key(self, secret: str) -> StoredKey:
         """Return the live key that this text proves; raises Unauthenticated."""
         name = public_part(secret)
-        found, stored = self._keys.get(name)
-        if not found:
-            stored = self._keys.put(name, await keys.find_key(self.db, name) if name else None)
+        stored = await self.key_by_id(name) if name else None
         check_secret(stored, self.pepper, secret)
         assert stored is not None  # check_secret refuses an unknown key
         return stored
 
     async def key_by_id(self, key_id: str) -> StoredKey | None:
         """Return a live key by its public id, to check what it signed."""
-        found, stored = self._keys.get(key_id)
-        return stored if found else self._keys.put(key_id, await keys.find_key(self.db, key_id))
+        return await self._keys.read(key_id, lambda: keys.find_key(self.db, key_id))
 
     async def project(self, project_id: str) -> Project:
         """Return a project, at most a few seconds old."""
-        found, project = self._projects.get(project_id)
-        if found and project is not None:
-            return project
-        return self._projects.put(project_id, await projects.get_project(self.db, project_id))
+        return await self._projects.read(
+            project_id, lambda: projects.get_project(self.db, project_id)
+        )
 
     def forget_key(self, key_id: str) -> None:
         self._keys.forget(key_id)
