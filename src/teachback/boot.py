@@ -23,7 +23,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from teachback.config import Settings
-from teachback.errors import NotFound, SetupError
+from teachback.errors import Forbidden, NotFound, SetupError
 from teachback.llm.embed import Embedder
 from teachback.llm.endpoint import OpenAIEmbedder, VertexEmbedder
 from teachback.llm.minilm import MiniLM
@@ -369,10 +369,18 @@ class Admin:
     setup: Setup
     settings: Settings
 
-    async def create_key(self, project: str | None, kind: KeyKind, name: str) -> dict[str, str]:
-        """Make a key; return its words, and its text under `secret`."""
+    async def create_key(
+        self, project: str | None, kind: KeyKind, name: str, email: str | None = None
+    ) -> dict[str, str]:
+        """Make a key; return its words, and its text under `secret`.
+
+        With `email`, one that acts for that member; raises NotFound or Forbidden.
+        """
         project_id = await self._project_id(project)
-        new = await access.make_key(self.db, self.setup.pepper, project_id, kind=kind, name=name)
+        member_id = await self._member_id(project_id, email) if email else None
+        new = await access.make_key(
+            self.db, self.setup.pepper, project_id, kind=kind, name=name, member_id=member_id
+        )
         return _key_words(new.key) | {"secret": new.secret}
 
     async def list_keys(self, project: str | None) -> list[dict[str, str]]:
@@ -391,15 +399,25 @@ class Admin:
 
     async def set_password(self, email: str, password: str) -> None:
         """Give a member a password, and end their logins; raises NotFound or Invalid."""
-        found = await projects.find_member(self.db, email)
-        if found is None:
-            raise NotFound(f"no member has the e-mail address {email!a}")
-        await projects.set_password(self.db, found[0].id, access.hash_password(password))
+        member = await self._member(email)
+        await projects.set_password(self.db, member.id, access.hash_password(password))
 
     async def login_token(self, *, lifetime: timedelta) -> str:
         """Return a token that signs the owner in once."""
         owner = self.setup.owner
         return await access.make_login(self.db, owner.id, kind="link", lifetime=lifetime)
+
+    async def _member(self, email: str) -> Member:
+        found = await projects.find_member(self.db, email)
+        if found is None:
+            raise NotFound(f"no member has the e-mail address {email!a}")
+        return found[0]
+
+    async def _member_id(self, project_id: str, email: str) -> str:
+        member = await self._member(email)
+        if project_id not in member.roles:
+            raise Forbidden(f"{email!a} is no member of this project")
+        return member.id
 
     async def _project_id(self, given: str | None) -> str:
         return (await projects.get_project(self.db, given)).id if given else self.setup.project.id

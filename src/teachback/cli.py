@@ -115,13 +115,16 @@ def doctor_command(data_dir: DataDir = None, json: Json = False) -> None:
 def create_key(
     name: Annotated[str, typer.Argument(help="What the key is for.")] = "command line",
     public: Annotated[bool, typer.Option("--public", help="For browsers.")] = False,
+    member: Annotated[str | None, typer.Option(help="E-mail of the member it acts for.")] = None,
     project: Annotated[str | None, typer.Option(help="Project id; the first by default.")] = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
     """Make a key and print it, once."""
+    if public and member:
+        raise typer.BadParameter("a key that acts for a member is secret: leave --public out")
     kind: KeyKind = "public" if public else "secret"
-    new = _run(data_dir, lambda admin: admin.create_key(project, kind, name))
+    new = _run(data_dir, lambda admin: admin.create_key(project, kind, name, member))
     if json:
         out.print_json(data=new)
     else:

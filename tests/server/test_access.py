@@ -19,6 +19,7 @@ ANNOTATION = {
     "id": "f", "kind": "annotation", "trace_id": "t", "comment": "alice's secret",
     "selector": {"exact": "Open", "start": 0, "end": 4},
 }  # fmt: skip
+LESSON = {"kind": "fact", "situation": "alice's secret", "text": "alice's secret"}
 #: A body that each writing route accepts, so that only access can refuse it.
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/traces"): trace("new"),
@@ -29,6 +30,13 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/projects"): {"name": "x"},
     ("PATCH", "/v1/projects/current"): {"name": "x"},
     ("POST", "/v1/keys"): {"kind": "secret", "name": "x"},
+    ("POST", "/v1/lessons"): {"kind": "fact", "situation": "x", "text": "x"},
+    ("PATCH", "/v1/lessons/{lesson_id}"): {"text": "x"},
+    ("POST", "/v1/lessons/{lesson_id}/state"): {"state": "retired", "reason": "x"},
+    ("POST", "/v1/lessons/{lesson_id}/decline"): {"reason": "x"},
+    ("POST", "/v1/lessons/{lesson_id}/supersede"): {"by": "l", "reason": "x"},
+    ("POST", "/v1/lessons/{lesson_id}/kill"): {"off": True, "reason": "x"},
+    ("PUT", "/v1/lesson_switch"): {"off": True, "reason": "x"},
 }
 CALLS = [(method, path, access) for method, path, _, access in ROUTES]
 NO_KEYS = [
@@ -52,6 +60,7 @@ def record(client: httpx2.Client) -> httpx2.Client:
     assert client.post("/v1/feedback", json=ANNOTATION).status_code == 201
     said = {"action": "reply", "comment": "alice's secret", "author": "bob"}
     assert client.post("/v1/feedback/f/thread", json=said).status_code == 201
+    assert client.post("/v1/lessons", json=LESSON | {"id": "l"}).status_code == 201
     return client
 
 
@@ -63,7 +72,8 @@ def charlie(server: Server) -> Installation:
 
 def call(client: httpx2.Client, method: str, path: str) -> httpx2.Response:
     """Call a route for the records of the fixture."""
-    ids = {"{trace_id:id}": "t", "{feedback_id:id}": "f", "{session_id:id}": "s", "{key_id}": "k"}
+    ids = {"{trace_id:id}": "t", "{feedback_id:id}": "f", "{session_id:id}": "s", "{key_id}": "k",
+           "{lesson_id}": "l"}  # fmt: skip
     address = path
     for placeholder, name in ids.items():
         address = address.replace(placeholder, name)

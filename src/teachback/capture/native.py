@@ -42,11 +42,11 @@ Hash = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
 MAX_AHEAD = timedelta(days=1)
 
 
-class _In(Struct, kw_only=True, forbid_unknown_fields=True):
+class In(Struct, kw_only=True, forbid_unknown_fields=True):
     pass
 
 
-class ContextItemIn(_In):
+class ContextItemIn(In):
     kind: ContextKind
     name: Word = ""
     version: Word = ""
@@ -55,7 +55,7 @@ class ContextItemIn(_In):
     score: float | None = None
 
 
-class SpanIn(_In):
+class SpanIn(In):
     id: Id
     name: Word
     parent_id: Id | None = None
@@ -68,7 +68,7 @@ class SpanIn(_In):
     metadata: dict[str, Any] | None = None
 
 
-class TraceIn(_In):
+class TraceIn(In):
     query: str
     id: Id | None = None
     output: str | None = None
@@ -96,7 +96,7 @@ class TraceIn(_In):
     metadata: dict[str, Any] | None = None
 
 
-class SelectorIn(_In):
+class SelectorIn(In):
     exact: str
     start: Count
     end: Count
@@ -106,7 +106,7 @@ class SelectorIn(_In):
     index: Count | None = None
 
 
-class FeedbackIn(_In):
+class FeedbackIn(In):
     kind: Kind
     id: Id | None = None
     name: Id | None = None
@@ -130,7 +130,7 @@ class FeedbackIn(_In):
     occurred_at: Time | None = None
 
 
-class ThreadEntryIn(_In):
+class ThreadEntryIn(In):
     action: ThreadAction
     id: Id | None = None
     author: Word = ""
@@ -138,7 +138,7 @@ class ThreadEntryIn(_In):
 
 
 T = TypeVar("T")
-S = TypeVar("S", bound=_In)
+S = TypeVar("S", bound=In)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def decode_trace(
 
     `now` stands in for absent times; `drift_s` is how far the sender's clock runs behind ours.
     """
-    wire = _decode(raw, TraceIn)
+    wire = decode(raw, TraceIn)
     values = structs.asdict(wire) | {
         "id": wire.id or new_id(),
         "context": tuple([ContextItem(**structs.asdict(item)) for item in wire.context]),
@@ -174,7 +174,7 @@ def decode_feedback(
     raw: bytes, *, now: datetime, drift_s: float = 0.0, sanitized: bool = False
 ) -> Decoded[Feedback]:
     """Decode one feedback of a sanitized body; raises Invalid."""
-    wire = _decode(raw, FeedbackIn)
+    wire = decode(raw, FeedbackIn)
     given = wire.selector
     values = structs.asdict(wire) | {
         "id": wire.id or new_id(),
@@ -190,13 +190,14 @@ def decode_feedback(
 
 def decode_thread_entry(raw: bytes) -> ThreadEntryIn:
     """Decode one entry of an annotation's thread; raises Invalid."""
-    return _decode(raw, ThreadEntryIn)
+    return decode(raw, ThreadEntryIn)
 
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
-def _decode(raw: bytes, shape: type[S]) -> S:
+def decode(raw: bytes, shape: type[S]) -> S:
+    """Decode a sanitized body of this shape; raises Invalid."""
     value = json.loads(raw, "record")
     try:
         wire = msgspec.convert(value, shape)
@@ -282,7 +283,7 @@ MAX_SHOWN = 64
 #: Fields whose values may hold what people said: never repeated in a message.
 _CONTENT_FIELDS = {
     "query", "output", "content", "comment", "correction", "exact", "prefix", "suffix", "input",
-    "error", "metadata", "record",
+    "error", "metadata", "record", "situation", "text", "answer", "reason",
 }  # fmt: skip
 
 

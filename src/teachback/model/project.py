@@ -84,6 +84,8 @@ class Key:
     name: str
     created_at: datetime
     revoked_at: datetime | None = None
+    #: The member it acts for; None is an application.
+    member_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -40,14 +40,16 @@ class NewKey:
 
 
 async def make_key(
-    db: Database, pepper: bytes, project_id: str, *, kind: KeyKind, name: str
-) -> NewKey:
-    """Make an API key with 256 random bits."""
+    db: Database, pepper: bytes, project_id: str, *, kind: KeyKind, name: str,
+    member_id: str | None = None,
+) -> NewKey:  # fmt: skip
+    """Make an API key with 256 random bits; with `member_id`, one that acts for that member."""
     public_id = secrets.token_hex(6)
     secret = f"tb_{_KINDS[kind]}_{public_id}_{secrets.token_hex(32)}"
     key = Key(
-        id=public_id, project_id=project_id, kind=kind, name=name, created_at=datetime.now(UTC)
-    )
+        id=public_id, project_id=project_id, kind=kind, name=name, created_at=datetime.now(UTC),
+        member_id=member_id,
+    )  # fmt: skip
     token_key = signing_key(secret) if kind == "secret" else None
     await key_store.save_key(db, StoredKey(key, hash_secret(pepper, secret), token_key))
     return NewKey(key, secret)

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from teachback.capture.lessons import SHAPES as LESSON_SHAPES
 from teachback.capture.native import FeedbackIn, ThreadEntryIn, TraceIn
 from teachback.errors import Invalid, TeachbackError
 from teachback.llm.embed import Embedder
@@ -136,7 +137,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema = FastAPI.openapi(app)
         components = schema.setdefault("components", {})
         _, shapes = msgspec.json.schema_components(
-            [TraceIn, FeedbackIn, ThreadEntryIn], ref_template="#/components/schemas/{name}"
+            [TraceIn, FeedbackIn, ThreadEntryIn, *LESSON_SHAPES],
+            ref_template="#/components/schemas/{name}",
         )
         components.setdefault("schemas", {}).update(shapes)
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection, Request
 from teachback.core import tokens
 from teachback.core.tokens import Token
 from teachback.errors import Forbidden, NotFound, Unauthenticated
+from teachback.model.lesson import Actor
 from teachback.model.project import Key, Member, Project
 from teachback.record.access import token_hash
 from teachback.server.context import context
@@ -76,6 +77,26 @@ async def current_project(connection: HTTPConnection, member: Member) -> Project
     if not mine:
         raise NotFound("you are not a member of any project: ask an owner to invite you")
     return mine[0]
+
+
+async def actor_of(request: Request, caller: Caller) -> Actor:
+    """Return who acts with a secret key: the member it acts for, or the key itself.
+
+    Raises Forbidden when that member is no member of the project any more.
+    """
+    key = caller.key
+    if key.member_id is None:
+        return Actor(kind="key", id=key.id, name=key.name)
+    member = await projects.get_member(context(request).db, key.member_id)
+    return member_actor(member, caller.project_id)
+
+
+def member_actor(member: Member, project_id: str) -> Actor:
+    """Return a member as who acts in a project; raises Forbidden to those outside."""
+    role = member.roles.get(project_id)
+    if role is None:
+        raise Forbidden("this key acts for somebody who is no member of the project any more")
+    return Actor(kind="member", id=member.id, name=member.name or member.email, role=role)
 
 
 async def _key(request: Request) -> Key:

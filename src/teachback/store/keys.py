@@ -24,11 +24,12 @@ async def save_key(db: Database, stored: StoredKey) -> None:
     key = stored.key
     await db.run(
         """
-        insert into api_key (id, project_id, kind, name, secret_hash, token_key, created_at)
-        values (%s, %s, %s, %s, %s, %s, %s)
+        insert into api_key
+            (id, project_id, kind, name, secret_hash, token_key, created_at, member_id)
+        values (%s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (key.id, key.project_id, key.kind, key.name, stored.secret_hash, stored.token_key,
-         key.created_at),
+         key.created_at, key.member_id),
     )  # fmt: skip
 
 
@@ -68,4 +69,5 @@ def _from_row(row: Row) -> Key:
         name=row["name"],
         created_at=row["created_at"],
         revoked_at=row["revoked_at"],
+        member_id=row["member_id"] and str(row["member_id"]),
     )

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from teachback.server import health
-from teachback.server.api import feedback, ingest, projects, search, traces, trends
+from teachback.server.api import feedback, ingest, lessons, projects, search, traces, trends
 
 
 class _IdConvertor(StringConvertor):
@@ -37,6 +37,17 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET", "/v1/search", search.search, "secret"),
     ("GET", "/v1/trends", trends.get_trend, "secret"),
     ("GET", "/v1/changes", traces.list_changes, "secret"),
+    ("GET", "/v1/lessons", lessons.list_lessons, "secret"),
+    ("POST", "/v1/lessons", lessons.post_lesson, "secret"),
+    ("GET", "/v1/lessons/{lesson_id}", lessons.get_lesson, "secret"),
+    ("PATCH", "/v1/lessons/{lesson_id}", lessons.patch_lesson, "secret"),
+    ("POST", "/v1/lessons/{lesson_id}/state", lessons.post_state, "secret"),
+    ("POST", "/v1/lessons/{lesson_id}/decline", lessons.post_decline, "secret"),
+    ("POST", "/v1/lessons/{lesson_id}/supersede", lessons.post_supersede, "secret"),
+    ("POST", "/v1/lessons/{lesson_id}/kill", lessons.post_kill, "secret"),
+    ("GET", "/v1/lessons/{lesson_id}/history", lessons.list_history, "secret"),
+    ("GET", "/v1/lesson_switch", lessons.get_switch, "secret"),
+    ("PUT", "/v1/lesson_switch", lessons.put_switch, "secret"),
     ("GET", "/v1/projects", projects.list_projects, "secret"),
     ("POST", "/v1/projects", projects.post_project, "secret"),
     ("GET", "/v1/projects/current", projects.get_project, "secret"),
@@ -108,4 +119,11 @@ _BODIES: dict[Any, dict[str, Any]] = {
     },
     feedback.withdraw_feedback: {"type": "object", "properties": {"author": {"type": "string"}}},
     feedback.post_thread: _ref("ThreadEntryIn"),
+    lessons.post_lesson: _ref("LessonIn"),
+    lessons.patch_lesson: _ref("LessonChangeIn"),
+    lessons.post_state: _ref("MoveIn"),
+    lessons.post_decline: _ref("ReasonIn"),
+    lessons.post_supersede: _ref("SupersedeIn"),
+    lessons.post_kill: _ref("SwitchIn"),
+    lessons.put_switch: _ref("SwitchIn"),
 }

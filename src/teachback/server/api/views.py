@@ -17,17 +17,17 @@ JsonObject = dict[str, Any]
 
 def trace_view(trace: Trace) -> JsonObject:
     """Show a trace with what it holds of context and spans."""
-    value = _plain(trace)
-    value["context"] = [_plain(item) for item in trace.context]
-    value["spans"] = [_plain(span) for span in trace.spans]
+    value = plain(trace)
+    value["context"] = [plain(item) for item in trace.context]
+    value["spans"] = [plain(span) for span in trace.spans]
     return value
 
 
 def feedback_view(feedback: Feedback) -> JsonObject:
     """Show a single judgement."""
-    value = _plain(feedback)
+    value = plain(feedback)
     if feedback.selector is not None:
-        value["selector"] = _plain(feedback.selector)
+        value["selector"] = plain(feedback.selector)
     return value
 
 
@@ -45,7 +45,7 @@ def judgement_view(judgement: Judgement) -> JsonObject:
         "negative": judgement.negative,
         "matched": judgement.matched,
         "history": [feedback_view(earlier) for earlier in judgement.history],
-        "thread": [_plain(entry) for entry in judgement.thread],
+        "thread": [plain(entry) for entry in judgement.thread],
     }
     if judgement.changes is not None:
         value["changes"] = [list(change) for change in judgement.changes]
@@ -54,7 +54,7 @@ def judgement_view(judgement: Judgement) -> JsonObject:
 
 def session_view(session: Session) -> JsonObject:
     """Show a session with its duration."""
-    return _plain(session) | {"duration_s": session.duration_s}
+    return plain(session) | {"duration_s": session.duration_s}
 
 
 def change_view(row: Row) -> JsonObject:
@@ -73,10 +73,10 @@ def project_view(project: Project) -> JsonObject:
 
 
 def key_view(key: Key) -> JsonObject:
-    return _plain(key)
+    return plain(key)
 
 
-def _plain(record: object) -> JsonObject:
+def plain(record: object) -> JsonObject:
     """Return the fields that hold something; false and zero do, nothing and no items do not."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}  # type: ignore[arg-type]
     return {name: value for name, value in values.items() if value not in (None, ())}

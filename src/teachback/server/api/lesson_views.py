@@ -1,0 +1,34 @@
+"""How lessons look in answers: the fields of docs/reference/api.md, absent ones left out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from teachback.act.likeness import Like
+from teachback.model.lesson import Lesson, LessonEvent, LessonVersion, Scope
+from teachback.server.api.views import JsonObject, plain
+
+
+def lesson_view(lesson: Lesson) -> JsonObject:
+    """Show a lesson with the wording in force, or its latest draft."""
+    value = plain(lesson) | {"scope": scope_view(lesson.scope)}
+    del value["project_id"]
+    return value
+
+
+def version_view(version: LessonVersion) -> JsonObject:
+    return plain(version) | {"scope": scope_view(version.scope)}
+
+
+def scope_view(scope: Scope) -> JsonObject:
+    return {name: list(values) for name, values in asdict(scope).items() if values}
+
+
+def event_view(event: LessonEvent) -> JsonObject:
+    """Show who did what, when and why."""
+    actor = {"kind": event.actor.kind, "id": event.actor.id, "name": event.actor.name}
+    return plain(event) | {"actor": actor}
+
+
+def like_view(like: Like) -> JsonObject:
+    return asdict(like)
