@@ -143,6 +143,7 @@ def run_http(
     embedder = make_embedder(settings)
     options = Options(
         dsn=started.dsn,
+        direct_dsn=started.direct_dsn,
         pepper=pepper,
         public_url=url,
         login_command=_login_command(settings),

@@ -37,6 +37,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/lessons/{lesson_id}/supersede"): {"by": "l", "reason": "x"},
     ("POST", "/v1/lessons/{lesson_id}/kill"): {"off": True, "reason": "x"},
     ("PUT", "/v1/lesson_switch"): {"off": True, "reason": "x"},
+    ("POST", "/v1/recall"): {"query": "alice's secret"},
+    ("POST", "/v1/inject"): {"query": "alice's secret"},
 }
 CALLS = [(method, path, access) for method, path, _, access in ROUTES]
 NO_KEYS = [

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct, structs
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from teachback.capture import json
 from teachback.errors import Invalid
@@ -24,6 +24,7 @@ from teachback.model.feedback import (
     ThreadAction,
 )
 from teachback.model.ids import MAX_ID_BYTES, new_id
+from teachback.model.recall import Injection, Reason, Variant
 from teachback.model.trace import ContextItem, ContextKind, Environment, Span, Trace
 
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
@@ -68,6 +69,18 @@ class SpanIn(In):
     metadata: dict[str, Any] | None = None
 
 
+class InjectionIn(In):
+    lesson_id: Id
+    version: Count
+    rank: Count
+    score: float
+    variant: Variant
+    propensity: Unit
+    reason: Reason
+    position: Count | None = None
+    tokens: Count = 0
+
+
 class TraceIn(In):
     query: str
     id: Id | None = None
@@ -94,6 +107,8 @@ class TraceIn(In):
     release: Word | None = None
     tags: Words = []
     metadata: dict[str, Any] | None = None
+    #: Left out of the fingerprint of a record without them: those kept before stay what they are.
+    injections: Annotated[list[InjectionIn], Meta(max_length=200)] | UnsetType = UNSET
 
 
 class SelectorIn(In):
@@ -163,6 +178,7 @@ def decode_trace(
         "context": tuple([ContextItem(**structs.asdict(item)) for item in wire.context]),
         "spans": tuple([Span(**structs.asdict(span)) for span in wire.spans]),
         "tags": tuple(wire.tags),
+        "injections": tuple([Injection(**structs.asdict(one)) for one in wire.injections or ()]),
         "started_at": _time(wire.started_at, now, drift_s),
         "received_at": now,
         "sanitized": sanitized,
@@ -218,7 +234,7 @@ def _check_id_bytes(wire: Struct) -> None:
 
 _ID_FIELDS = (
     "id", "name", "trace_id", "span_id", "session_id", "submission_id", "author", "identifier",
-    "user_id", "release", "request_model", "response_model",
+    "user_id", "release", "request_model", "response_model", "model",
 )  # fmt: skip
 
 
@@ -283,7 +299,8 @@ MAX_SHOWN = 64
 #: Fields whose values may hold what people said: never repeated in a message.
 _CONTENT_FIELDS = {
     "query", "output", "content", "comment", "correction", "exact", "prefix", "suffix", "input",
-    "error", "metadata", "record", "situation", "text", "answer", "reason",
+    "error", "metadata", "record", "situation", "text", "answer", "reason", "messages", "system",
+    "instructions",
 }  # fmt: skip
 
 

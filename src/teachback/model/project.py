@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from teachback.model.recall import Rules
+
 KeyKind = Literal["secret", "public"]
 Role = Literal["owner", "editor", "reviewer", "viewer"]
 Direction = Literal["max", "min"]
@@ -70,6 +72,8 @@ class Project:
     name: str
     reasons: tuple[Reason, ...] = DEFAULT_REASONS
     metrics: tuple[Metric, ...] = DEFAULT_METRICS
+    #: How lessons are chosen and given.
+    recall: Rules = field(default_factory=Rules)
     created_at: datetime
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from teachback.model.recall import Injection
+
 Environment = Literal["dev", "test", "prod"]
 ContextKind = Literal["system_prompt", "document", "tool", "message"]
 
@@ -86,6 +88,8 @@ class Trace:
     release: str | None = None
     tags: tuple[str, ...] = ()
     metadata: dict[str, Json] | None = None
+    #: Lessons that the application itself chose for it, given or held back.
+    injections: tuple[Injection, ...] = ()
     #: Characters the database cannot hold were replaced by U+FFFD.
     sanitized: bool = False
 

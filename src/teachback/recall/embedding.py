@@ -28,7 +28,7 @@ class Embedding:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._thread = ThreadPoolExecutor(1, "embedding", initializer=_stand_back)
+        self._thread = ThreadPoolExecutor(1, "embedding", initializer=stand_back)
 
     async def __call__(self, db: Database) -> int:
         """Embed some waiting exchanges; return how many were taken."""
@@ -83,7 +83,7 @@ def _hash(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
 
 
-def _stand_back() -> None:
+def stand_back() -> None:
     """Let other threads go first; on Linux this holds for the thread alone."""
     if hasattr(os, "setpriority"):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

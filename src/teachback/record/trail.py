@@ -10,8 +10,9 @@ from teachback.core.diff import Change, tracked_change
 from teachback.model.feedback import Feedback, ThreadEntry
 from teachback.model.trace import Session, Trace
 from teachback.store import feedback as feedback_store
-from teachback.store import sessions, threads, traces
+from teachback.store import injections, sessions, threads, traces
 from teachback.store.database import Database, Row
+from teachback.store.injections import StoredInjection
 
 #: What was answered, by trace and span; the span is None for the trace's own output.
 Outputs = dict[tuple[str, str | None], str | None]
@@ -39,6 +40,8 @@ class Trail:
 
     trace: Trace
     judgements: tuple[Judgement, ...]
+    #: Lessons that were considered for it, in the order of the prompt.
+    injections: tuple[StoredInjection, ...] = ()
 
 
 async def get_trail(db: Database, project_id: str, trace_id: str) -> Trail:
@@ -47,7 +50,11 @@ async def get_trail(db: Database, project_id: str, trace_id: str) -> Trail:
     rows = await feedback_store.list_for_targets(db, project_id, trace_ids=[trace_id])
     outputs: Outputs = {(trace_id, span.id): span.output for span in trace.spans}
     outputs[trace_id, None] = trace.output
-    return Trail(trace=trace, judgements=await _judgements(db, project_id, rows, outputs))
+    return Trail(
+        trace=trace,
+        judgements=await _judgements(db, project_id, rows, outputs),
+        injections=tuple(await injections.list_for_trace(db, project_id, trace_id)),
+    )
 
 
 async def get_judgement(db: Database, project_id: str, feedback_id: str) -> Judgement:

@@ -17,8 +17,11 @@ from starlette.types import ASGIApp
 
 from teachback.capture.lessons import SHAPES as LESSON_SHAPES
 from teachback.capture.native import FeedbackIn, ThreadEntryIn, TraceIn
+from teachback.capture.recall import InjectIn, RecallIn
 from teachback.errors import Invalid, TeachbackError
 from teachback.llm.embed import Embedder
+from teachback.recall.inject import Injector
+from teachback.recall.live import Live
 from teachback.record.writer import Writer
 from teachback.server import problems
 from teachback.server.api import routes
@@ -41,6 +44,8 @@ class Options:
     dsn: str
     pepper: bytes
     public_url: str
+    #: The database past a pooler, to listen there; the same when absent.
+    direct_dsn: str | None = None
     #: What prints a new sign-in link.
     login_command: str = "teachback login"
     connections: int = 8
@@ -86,10 +91,15 @@ async def _lifespan(app: FastAPI, options: Options) -> AsyncIterator[None]:
     await db.open()
     writer = Writer(db)
     await writer.start()
+    live = Live(db, options.embedder, dsn=options.direct_dsn or options.dsn)
+    metrics = Metrics()
+    injector = Injector(db, live, options.embedder, on_done=metrics.injected)
+    await live.start()
+    await injector.start()
     ctx = Context(
-        db=db, writer=writer, pepper=options.pepper, public_url=options.public_url,
-        login_command=options.login_command, embedder=options.embedder,
-        metrics=Metrics(), metrics_public=options.metrics_public,
+        db=db, writer=writer, live=live, injector=injector, pepper=options.pepper,
+        public_url=options.public_url, login_command=options.login_command,
+        embedder=options.embedder, metrics=metrics, metrics_public=options.metrics_public,
     )  # fmt: skip
     app.state.context = ctx
     background = _start(options, db, ctx)
@@ -98,6 +108,8 @@ async def _lifespan(app: FastAPI, options: Options) -> AsyncIterator[None]:
     finally:
         ctx.stopping = True
         await _stop(background)
+        await live.stop()
+        await injector.stop()
         await writer.stop()
         await db.close()
         if options.on_stopped:
@@ -137,7 +149,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schema = FastAPI.openapi(app)
         components = schema.setdefault("components", {})
         _, shapes = msgspec.json.schema_components(
-            [TraceIn, FeedbackIn, ThreadEntryIn, *LESSON_SHAPES],
+            [TraceIn, FeedbackIn, ThreadEntryIn, RecallIn, InjectIn, *LESSON_SHAPES],
             ref_template="#/components/schemas/{name}",
         )
         components.setdefault("schemas", {}).update(shapes)

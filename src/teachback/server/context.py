@@ -12,6 +12,8 @@ from starlette.requests import HTTPConnection
 
 from teachback.llm.embed import Embedder
 from teachback.model.project import Project
+from teachback.recall.inject import Injector
+from teachback.recall.live import Live
 from teachback.record.access import check_secret, public_part
 from teachback.record.writer import Writer
 from teachback.server.attempts import Attempts
@@ -86,6 +88,9 @@ class Context:
 
     db: Database
     writer: Writer
+    #: Lessons in memory, and what gives them to requests.
+    live: Live
+    injector: Injector
     pepper: bytes
     public_url: str
     metrics: Metrics

@@ -33,6 +33,8 @@ async def metrics(request: Request) -> Response:
         await secret_caller(request)
     ctx.metrics.waiting.set(ctx.writer.waiting)
     ctx.metrics.pool_wait.inc(ctx.db.waited_s())
+    ctx.metrics.live_lessons.set(ctx.live.lessons)
+    ctx.metrics.injections_lost.inc(ctx.injector.recorder.take_lost())
     ctx.metrics.set_vitals(await _vitals(ctx))
     return Response(ctx.metrics.text(), media_type="text/plain; version=0.0.4")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from teachback.core.decide import Outcome
 from teachback.store.vitals import Vitals
 
 UNKNOWN = float("nan")
@@ -58,9 +59,31 @@ class Metrics:
         )
         self.database_bytes = self._gauge("database_bytes", "Size of the database on disk.")
         self.wal_bytes = self._gauge("wal_bytes", "Size of the write-ahead log on disk.")
+        self._add_recall()
+
+    def _add_recall(self) -> None:
+        self.injections = Counter(
+            "teachback_inject_total", "Requests that asked for lessons, by what became of them.",
+            ["outcome"], registry=self.registry,
+        )  # fmt: skip
+        self.inject_seconds = Histogram(
+            "teachback_inject_seconds", "Time a request waited for lessons.",
+            buckets=(0.001, 0.002, 0.003, 0.005, 0.008, 0.015, 0.025, 0.05, 0.25),
+            registry=self.registry,
+        )  # fmt: skip
+        self.injections_lost = Counter(
+            "teachback_injections_lost_total", "Injections that could not be recorded.",
+            registry=self.registry,
+        )  # fmt: skip
+        self.live_lessons = self._gauge("live_lessons", "Lessons in this process's memory.")
 
     def _gauge(self, name: str, meaning: str) -> Gauge:
         return Gauge(f"teachback_{name}", meaning, registry=self.registry)
+
+    def injected(self, outcome: Outcome, seconds: float) -> None:
+        """Count a request that asked for lessons."""
+        self.injections.labels(outcome).inc()
+        self.inject_seconds.observe(seconds)
 
     def set_vitals(self, vitals: Vitals | None) -> None:
         """Show the database's figures; what is not known is NaN, never an old figure."""

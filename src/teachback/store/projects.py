@@ -7,7 +7,9 @@ from dataclasses import asdict
 
 from teachback.errors import Conflict, NotFound
 from teachback.model.project import Member, Metric, Project, Reason, Role
+from teachback.model.recall import Rules
 from teachback.store.database import Database, Row
+from teachback.store.lessons import CHANNEL
 
 
 async def save_project(db: Database, project: Project) -> None:
@@ -50,6 +52,27 @@ async def get_project(db: Database, project_id: str) -> Project:
     if row is None:
         raise NotFound("no project has this id")
     return _from_row(row)
+
+
+async def get_rules(db: Database, project_id: str) -> Rules:
+    """Return how a project wants lessons to be chosen and given; the defaults when it is gone."""
+    row = await db.one("select recall from project where id = %s", (project_id,))
+    return Rules.of(row["recall"] if row else {})
+
+
+async def change_rules(db: Database, project_id: str, changes: dict[str, object]) -> Rules:
+    """Change what is named, None back to its default; every replica follows within a second."""
+    async with db.transaction() as connection:
+        cursor = await connection.execute(
+            "update project set recall = jsonb_strip_nulls(recall || %s) where id = %s "
+            "returning recall",
+            (json.dumps(changes), project_id),
+        )
+        row = await cursor.fetchone()
+        if row is None:
+            raise NotFound("no project has this id")
+        await connection.execute("select pg_notify(%s, %s)", (CHANNEL, project_id))
+    return Rules.of(row["recall"])
 
 
 async def list_projects(db: Database, *, member_id: str | None = None) -> list[Project]:
@@ -158,5 +181,6 @@ def _from_row(row: Row) -> Project:
         name=row["name"],
         reasons=tuple(Reason(**reason) for reason in row["reasons"]),
         metrics=tuple(Metric(**metric) for metric in row["metrics"]),
+        recall=Rules.of(row["recall"]),
         created_at=row["created_at"],
     )

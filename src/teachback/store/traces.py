@@ -15,6 +15,7 @@ from teachback.model.trace import ContextItem, Environment, Span, Trace
 from teachback.store.contents import content_hash, find_contents, from_wire, to_wire
 from teachback.store.copy import as_array, as_columns, as_json, as_time, copy_rows, copy_statement
 from teachback.store.database import Connection, Cursor, Database, Row
+from teachback.store.injections import NewInjection, copy_injections
 from teachback.store.versions import Version, versions_of
 from teachback.store.where import Where, direction
 
@@ -92,6 +93,8 @@ async def copy_traces(connection: Connection, traces: Sequence[NewTrace]) -> Non
     spans = [row for new in traces for row in _span_rows(new)]
     if spans:
         await copy_rows(connection, _COPY_SPANS, spans)
+    if any(new.trace.injections for new in traces):
+        await copy_injections(connection, [row for new in traces for row in _injections(new)])
 
 
 async def get_trace(db: Database, project_id: str, trace_id: str) -> Trace:
@@ -281,6 +284,11 @@ def _span_rows(new: NewTrace) -> list[tuple[object, ...]]:
         )
         for position, span in enumerate(new.trace.spans)
     ]
+
+
+def _injections(new: NewTrace) -> list[NewInjection]:
+    at = new.trace.started_at
+    return [NewInjection(new.project_id, new.id, at, one) for one in new.trace.injections]
 
 
 def _span_from_row(row: Row) -> Span:

@@ -16,6 +16,15 @@ def lesson_view(lesson: Lesson) -> JsonObject:
     return value
 
 
+def lesson_in_force_view(lesson: Lesson) -> JsonObject:
+    """Show what recall needs of a lesson: not who wrote it, nor what it was learned from."""
+    value = lesson_view(lesson)
+    return {name: value[name] for name in value if name not in _CURATED}
+
+
+_CURATED = ("provenance", "author", "reason", "pending", "latest", "created_at")
+
+
 def version_view(version: LessonVersion) -> JsonObject:
     return plain(version) | {"scope": scope_view(version.scope)}
 

@@ -39,10 +39,28 @@ class ProjectBody(_Body):
     name: str = Field(min_length=1, max_length=100)
 
 
+class RecallBody(_Body):
+    """What is left out stays; null is the default again."""
+
+    lessons: int | None = Field(None, ge=0, le=5)
+    examples: int | None = Field(None, ge=0, le=5)
+    max_tokens: int | None = Field(None, ge=100, le=8_000)
+    holdout: float | None = Field(None, ge=0, le=0.5)
+    propensity: float | None = Field(None, ge=0.5, le=1)
+    canary: float | None = Field(None, ge=0, le=1)
+    intro: str | None = Field(None, min_length=1, max_length=2_000)
+    guidance: str | None = Field(None, min_length=1, max_length=200)
+    fact: str | None = Field(None, min_length=1, max_length=200)
+    template: str | None = Field(None, min_length=1, max_length=200)
+    example: str | None = Field(None, min_length=1, max_length=200)
+    answer: str | None = Field(None, min_length=1, max_length=200)
+
+
 class ProjectChange(_Body):
     name: str | None = Field(None, min_length=1, max_length=100)
     reasons: list[ReasonBody] | None = Field(None, min_length=1, max_length=50)
     metrics: list[MetricBody] | None = Field(None, max_length=200)
+    recall: RecallBody | None = None
 
 
 class KeyBody(_Body):
@@ -73,8 +91,11 @@ async def get_project(request: Request) -> Response:
 
 
 async def patch_project(request: Request, body: ProjectChange) -> Response:
-    """Change name, reasons or metrics."""
+    """Change name, reasons, metrics, or how lessons are chosen and given."""
     caller = await secret_caller(request)
+    if body.recall is not None:
+        changes = body.recall.model_dump(exclude_unset=True)
+        await projects.change_rules(context(request).db, caller.project_id, changes)
     changed = await projects.change_project(
         context(request).db,
         caller.project_id,

@@ -8,7 +8,16 @@ from fastapi import APIRouter
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from teachback.server import health
-from teachback.server.api import feedback, ingest, lessons, projects, search, traces, trends
+from teachback.server.api import (
+    feedback,
+    ingest,
+    lessons,
+    projects,
+    recall,
+    search,
+    traces,
+    trends,
+)
 
 
 class _IdConvertor(StringConvertor):
@@ -35,6 +44,9 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET", "/v1/sessions", traces.list_sessions, "secret"),
     ("GET", "/v1/sessions/{session_id:id}", traces.get_session, "secret"),
     ("GET", "/v1/search", search.search, "secret"),
+    ("POST", "/v1/recall", recall.post_recall, "secret"),
+    ("POST", "/v1/inject", recall.post_inject, "secret"),
+    ("GET", "/v1/recall/lessons", recall.get_live_lessons, "secret"),
     ("GET", "/v1/trends", trends.get_trend, "secret"),
     ("GET", "/v1/changes", traces.list_changes, "secret"),
     ("GET", "/v1/lessons", lessons.list_lessons, "secret"),
@@ -67,6 +79,7 @@ HOT = {
     ("POST", "/v1/traces"): ingest.post_traces,
     ("POST", "/v1/batch"): ingest.post_batch,
     ("POST", "/v1/feedback"): ingest.post_feedback,
+    ("POST", "/v1/inject"): recall.post_inject,
 }
 
 
@@ -126,4 +139,6 @@ _BODIES: dict[Any, dict[str, Any]] = {
     lessons.post_supersede: _ref("SupersedeIn"),
     lessons.post_kill: _ref("SwitchIn"),
     lessons.put_switch: _ref("SwitchIn"),
+    recall.post_recall: _ref("RecallIn"),
+    recall.post_inject: _ref("InjectIn"),
 }

@@ -13,7 +13,13 @@ from teachback.model.trace import Environment
 from teachback.record.trail import get_session_trail, get_trail
 from teachback.server import paging
 from teachback.server.api.search import Narrowing, Sort, narrowed
-from teachback.server.api.views import change_view, judgement_view, session_view, trace_view
+from teachback.server.api.views import (
+    change_view,
+    judgement_view,
+    session_view,
+    stored_injection_view,
+    trace_view,
+)
 from teachback.server.auth import secret_caller
 from teachback.server.context import context
 from teachback.server.problems import json_response
@@ -55,7 +61,8 @@ async def get_trace(request: Request, trace_id: str) -> Response:
     caller = await secret_caller(request)
     trail = await get_trail(context(request).db, caller.project_id, trace_id)
     feedback = [judgement_view(judgement) for judgement in trail.judgements]
-    return json_response(trace_view(trail.trace) | {"feedback": feedback})
+    injections = [stored_injection_view(one) for one in trail.injections]
+    return json_response(trace_view(trail.trace) | {"feedback": feedback, "injections": injections})
 
 
 async def list_sessions(

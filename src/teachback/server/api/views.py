@@ -7,10 +7,12 @@ from typing import Any
 
 from teachback.model.feedback import Feedback
 from teachback.model.project import Key, Project
+from teachback.model.recall import Injection
 from teachback.model.trace import Session, Trace
 from teachback.record.trail import Judgement
 from teachback.store.database import Row
 from teachback.store.feedback import from_row
+from teachback.store.injections import StoredInjection
 
 JsonObject = dict[str, Any]
 
@@ -68,12 +70,25 @@ def project_view(project: Project) -> JsonObject:
         "name": project.name,
         "reasons": [asdict(reason) for reason in project.reasons],
         "metrics": [asdict(metric) for metric in project.metrics],
+        "recall": project.recall.flat(),
         "created_at": project.created_at,
     }
 
 
 def key_view(key: Key) -> JsonObject:
     return plain(key)
+
+
+def injection_view(injection: Injection) -> JsonObject:
+    """Show a lesson that was considered for a request; a place of null was left out."""
+    return asdict(injection)
+
+
+def stored_injection_view(stored: StoredInjection) -> JsonObject:
+    """Show an injection with the wording of its lesson at that time."""
+    return injection_view(stored.injection) | {
+        "at": stored.at, "kind": stored.kind, "text": stored.text, "answer": stored.answer,
+    }  # fmt: skip
 
 
 def plain(record: object) -> JsonObject:

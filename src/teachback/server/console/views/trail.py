@@ -14,6 +14,7 @@ from teachback.record.trail import Judgement, Trail
 from teachback.server.console.views.anchors import Anchor
 from teachback.server.console.views.facts import Fact, facts, metadata_json
 from teachback.server.console.views.formats import excerpt, number, plural
+from teachback.server.console.views.injections import InjectionsView, injections_view
 from teachback.server.console.views.markup import Piece, mark_up, readable
 from teachback.server.console.views.notes import Note, note
 from teachback.server.console.views.prose import render_markdown
@@ -76,6 +77,8 @@ class TrailView:
     facts: tuple[Fact, ...]
     metadata: str | None
     context: tuple[ContextView, ...]
+    #: None when no lesson was chosen for it.
+    lessons: InjectionsView | None
     steps: Waterfall
     output: OutputView | None
     submissions: tuple[Submission, ...]
@@ -98,6 +101,7 @@ def trail_view(trail: Trail, reasons: Mapping[str, Reason]) -> TrailView:
         facts=facts(trace),
         metadata=metadata_json(trace.metadata),
         context=_context(trace, tuple(notes.values())),
+        lessons=injections_view(trail.injections),
         steps=waterfall(trace.spans),
         output=_output(trace, judged, tuple(notes.values())),
         submissions=submissions,

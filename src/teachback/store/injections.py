@@ -1,0 +1,88 @@
+"""Injections: which lessons were considered for a request, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
+
+from teachback.model.ids import new_id
+from teachback.model.recall import Injection
+from teachback.store.copy import as_time, copy_rows, copy_statement
+from teachback.store.database import Connection, Database, Row
+
+_PLAIN = (
+    "lesson_id", "version", "rank", "score", "position", "tokens", "variant", "propensity",
+    "reason",
+)  # fmt: skip
+_plain_values = attrgetter(*_PLAIN)
+_COPY = copy_statement("injection", ("project_id", "id", "trace_id", "at", *_PLAIN))
+#: Shown on one trail; an agent may ask for lessons many times.
+MAX_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NewInjection:
+    """An injection on its way into the store."""
+
+    project_id: str
+    trace_id: str
+    at: datetime
+    injection: Injection
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredInjection:
+    """An injection with the wording of its lesson at that time."""
+
+    at: datetime
+    injection: Injection
+    #: None when the lesson is not kept here.
+    kind: str | None
+    text: str | None
+    answer: str | None
+
+
+async def copy_injections(connection: Connection, rows: Iterable[NewInjection]) -> None:
+    """Add injections in the connection's transaction."""
+    await copy_rows(connection, _COPY, map(_row, rows))
+
+
+async def save_injections(db: Database, rows: Sequence[NewInjection]) -> None:
+    """Add injections."""
+    async with db.transaction() as connection:
+        await copy_injections(connection, rows)
+
+
+async def list_for_trace(db: Database, project_id: str, trace_id: str) -> list[StoredInjection]:
+    """Return what was considered for a trace, in the order in which it was."""
+    rows = await db.all(
+        """
+        select i.*, l.kind, v.text, v.answer
+        from injection i
+        left join lesson l on l.project_id = i.project_id and l.id = i.lesson_id
+        left join lesson_version v on v.project_id = i.project_id and v.lesson_id = i.lesson_id
+             and v.version = i.version
+        where i.project_id = %s and i.trace_id = %s
+        order by i.at, i.position nulls last, i.rank, i.id limit %s
+        """,
+        (project_id, trace_id, MAX_SHOWN),
+    )
+    return [_from_row(row) for row in rows]
+
+
+def _row(new: NewInjection) -> tuple[object, ...]:
+    return (
+        new.project_id, new_id(), new.trace_id, as_time(new.at), *_plain_values(new.injection),
+    )  # fmt: skip
+
+
+def _from_row(row: Row) -> StoredInjection:
+    return StoredInjection(
+        at=row["at"],
+        injection=Injection(**{name: row[name] for name in _PLAIN}),
+        kind=row["kind"],
+        text=row["text"],
+        answer=row["answer"],
+    )
