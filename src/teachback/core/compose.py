@@ -58,8 +58,9 @@ def into(body: Body, shape: Shape, block: str | None) -> dict[str, Any]:
     """
     composed = dict(body)
     if shape == "chat":
-        if isinstance(body.get("messages"), Sequence):
-            composed["messages"] = into_messages(body["messages"], block)
+        messages = body.get("messages")
+        if isinstance(messages, Sequence) and not isinstance(messages, str):
+            composed["messages"] = into_messages(messages, block)
         return composed
     name = "instructions" if shape == "responses" else "system"
     content = into_content(body.get(name), block)
@@ -93,7 +94,9 @@ def into_content(content: Any, block: str | None) -> Any:
 
 def query_of(body: Body, shape: Shape) -> str:
     """Return the text of the end user's last turn; empty when there is none."""
-    turns = body.get("input" if shape == "responses" else "messages")
+    if shape != "responses":
+        return last_user_text(body.get("messages"))
+    turns = body.get("input")
     return turns if isinstance(turns, str) else last_user_text(turns)
 
 

@@ -4,12 +4,14 @@ from teachback.sdk.client import Client
 from teachback.sdk.feedback import FeedbackGroup
 from teachback.sdk.losses import DeliveryError
 from teachback.sdk.openai import wrap_openai
+from teachback.sdk.recall import Recalled
 from teachback.sdk.trace import Span, Trace, current_trace
 
 __all__ = [
     "Client",
     "DeliveryError",
     "FeedbackGroup",
+    "Recalled",
     "Span",
     "Trace",
     "current_trace",

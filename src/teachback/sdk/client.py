@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, Unpack
 
 from teachback.core import tokens
+from teachback.core.compose import Shape
 from teachback.model.feedback import Source
 from teachback.sdk import settings, wire
 from teachback.sdk.delivery import Delivery
@@ -19,10 +21,14 @@ from teachback.sdk.frames import RecordKind
 from teachback.sdk.guard import guarded, quiet, say_failure, say_once
 from teachback.sdk.losses import Losses, OnError
 from teachback.sdk.queue import Queue
+from teachback.sdk.recall import Asked, Facts, Recalled, Recaller
 from teachback.sdk.records import encoded
 from teachback.sdk.trace import Fields, Trace
 from teachback.sdk.traced import traced
 from teachback.sdk.transport import Transport
+
+#: How long a request of the application waits for lessons of the server.
+DEFAULT_RECALL_TIMEOUT_S = 0.3
 
 
 def _settings(**given: Any) -> settings.Settings:
@@ -45,6 +51,10 @@ def _unsent_feedback(client: Client) -> FeedbackGroup:
 
 def _no_token(_: Client) -> str:
     return ""
+
+
+def _nothing_recalled(_: Client) -> Recalled:
+    return Recalled()
 
 
 def _false(_: Client) -> bool:
@@ -73,10 +83,13 @@ class Client:
         max_spool_bytes: int = settings.DEFAULT_MAX_SPOOL_BYTES,
         flush_timeout_s: float = settings.DEFAULT_FLUSH_TIMEOUT_S,
         on_error: OnError | None = None,
+        local_recall: bool = False,
+        recall_timeout_s: float = DEFAULT_RECALL_TIMEOUT_S,
     ) -> None:
         """Connect to a server; without `url` or `key` (or their variables) nothing is sent.
 
-        `on_error` is called from the background thread with a `DeliveryError` for each loss.
+        `on_error` is called from the background thread with a `DeliveryError` for each loss;
+        `local_recall` keeps live lessons in this process (extra `edge`).
         """
         self.settings = _settings(
             url=url,
@@ -98,6 +111,7 @@ class Client:
         )
         self._transport = Transport(self.settings.url, self.settings.key)
         self._delivery = Delivery(self._queue, self._transport, self._losses)
+        self._recaller = Recaller(self.settings, local=local_recall, timeout_s=recall_timeout_s)
         self._start()
 
     @guarded(_unsent_trace)
@@ -169,6 +183,43 @@ class Client:
         """Sign a token that lets a browser give feedback on this trace; needs no network."""
         return tokens.sign(self.settings.key, trace_id, user_id=user_id, lifetime_s=lifetime_s)
 
+    def recall(self, query: object, *, limit: int = 10, **facts: Unpack[Facts]) -> Recalled:
+        """Return lessons and cases near to a query; nothing when there is no answer in time."""
+        return self._recall(query, limit, facts)
+
+    async def arecall(self, query: object, *, limit: int = 10, **facts: Unpack[Facts]) -> Recalled:
+        """Do what `recall` does, without holding up other tasks."""
+        return await asyncio.to_thread(self._recall, query, limit, facts)
+
+    def inject(self, messages: Sequence[Any], **facts: Unpack[Asked]) -> Any:
+        """Return chat messages with what was learned; themselves when nothing fits or is known."""
+        return self._recaller.inject({"messages": messages}, "chat", facts)["messages"]
+
+    async def ainject(self, messages: Sequence[Any], **facts: Unpack[Asked]) -> Any:
+        """Do what `inject` does, without holding up other tasks."""
+        return (await self.ainject_body({"messages": messages}, **facts))["messages"]
+
+    def inject_body(
+        self, body: Mapping[str, Any], *, shape: Shape = "chat", **facts: Unpack[Asked]
+    ) -> Mapping[str, Any]:
+        """Return the arguments of a model call with what was learned in the protocol's place.
+
+        `shape` is `chat` or `responses` (OpenAI), or `anthropic`.
+        """
+        return self._recaller.inject(body, shape, facts)
+
+    async def ainject_body(
+        self, body: Mapping[str, Any], *, shape: Shape = "chat", **facts: Unpack[Asked]
+    ) -> Mapping[str, Any]:
+        """Do what `inject_body` does, without holding up other tasks."""
+        if self._recaller.is_local:
+            return self._recaller.inject(body, shape, facts)
+        return await asyncio.to_thread(self._recaller.inject, body, shape, facts)
+
+    @guarded(_nothing_recalled)
+    def _recall(self, query: object, limit: int, facts: Facts) -> Recalled:
+        return self._recaller.recall(query, limit, facts)
+
     @property
     def dropped(self) -> dict[tuple[str, str], int]:
         """How many records were lost, by (reason, kind)."""
@@ -195,6 +246,7 @@ class Client:
         self._closed = True
         self._delivery.stop()
         self._queue.close()
+        self._recaller.close()
 
     def _start(self) -> None:
         if self._closed:
@@ -239,6 +291,7 @@ class Client:
         self._queue.after_fork()
         self._transport.after_fork()
         self._delivery.after_fork()
+        self._recaller.after_fork()
 
 
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()

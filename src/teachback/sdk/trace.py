@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from teachback.model.ids import new_id
+from teachback.model.recall import Injection
 from teachback.model.trace import ContextKind
 from teachback.sdk.guard import quiet
 
@@ -67,6 +68,8 @@ class Trace:
         self.started_at = datetime.now(UTC)
         self.context: list[Fields] = []
         self.spans: list[Span] = []
+        #: Lessons that were chosen for it in this process.
+        self.injections: list[Injection] = []
         self._send = send
         self._started = time.perf_counter()
         self._ended = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 
 from teachback.sdk import render
@@ -33,6 +34,8 @@ def trace_fields(trace: Trace, settings: Settings) -> Fields:
         fields["context"] = [_context(item, captured=captured) for item in trace.context]
     if trace.spans:
         fields["spans"] = [_span(span, captured=captured) for span in trace.spans]
+    if trace.injections:
+        fields["injections"] = [asdict(injection) for injection in trace.injections]
     return fields
 
 
