@@ -27,6 +27,7 @@ from teachback.model.ids import new_id
 from teachback.model.project import Member, Project
 from teachback.record import access
 from teachback.server.app import Options, make_app
+from teachback.server.gateway.gateway import GatewayOptions
 from teachback.store import projects
 from teachback.store.database import Database
 from teachback.store.embedded import start
@@ -147,7 +148,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(dsn: str, *, mounts: dict[str, ASGIApp] | None = None) -> Iterator[str]:
+def serving(
+    dsn: str,
+    *,
+    mounts: dict[str, ASGIApp] | None = None,
+    gateway: GatewayOptions | None = None,
+) -> Iterator[str]:
     """The real application with a worker, in a thread, at the address given."""
     options = Options(
         dsn=dsn,
@@ -155,6 +161,7 @@ def serving(dsn: str, *, mounts: dict[str, ASGIApp] | None = None) -> Iterator[s
         public_url="http://127.0.0.1",
         background=lambda db: run_worker(dsn, db),
         mounts=mounts or {},
+        gateway=gateway or GatewayOptions(),
     )
     config = uvicorn.Config(make_app(options), host="127.0.0.1", port=0, log_level="warning")
     process = uvicorn.Server(config)

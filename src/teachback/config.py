@@ -79,15 +79,48 @@ class Settings(BaseSettings):
     embedding_key: SecretStr | None = Field(
         None, description="Key or bearer token of the embedding service"
     )
+    upstreams: str | None = Field(
+        None, description="Model providers behind the gateway, as TOML: one table each"
+    )
+    anthropic_base_url: str | None = Field(
+        None,
+        validation_alias="ANTHROPIC_BASE_URL",
+        pattern=r"^https?://[^/]",
+        description="Address of the upstream `anthropic`, where none are configured",
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        None, validation_alias="ANTHROPIC_API_KEY", description="Its key"
+    )
+    upstream_connect_s: float = Field(
+        5.0, gt=0, le=60, description="Longest wait for a connection to an upstream, in seconds"
+    )
+    upstream_first_byte_s: float = Field(
+        600.0, gt=0, le=3_600, description="Longest wait until an upstream's answer begins"
+    )
+    upstream_silence_s: float = Field(
+        60.0, gt=0, le=3_600, description="Longest silence inside an upstream's answer"
+    )
+    upstream_connections: int = Field(
+        1_000, ge=1, le=100_000, description="Calls of one process that go on at once"
+    )
+    gateway_body_mb: int = Field(
+        32, ge=1, le=512, description="Largest body of a call through the gateway, in MiB"
+    )
+    gateway_spool_mb: int = Field(
+        256, ge=1, le=1_000_000, description="Disk for traces that wait for the database, in MiB"
+    )
     metrics_public: bool = Field(False, description="Serve /metrics without a key")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much to log"
     )
     openai_base_url: str | None = Field(
-        None, validation_alias="OPENAI_BASE_URL", description="Model endpoint for the demo"
+        None,
+        validation_alias="OPENAI_BASE_URL",
+        pattern=r"^https?://[^/]",
+        description="Address of the upstream `openai`, and of the demo's model",
     )
     openai_api_key: SecretStr | None = Field(
-        None, validation_alias="OPENAI_API_KEY", description="Key of the demo's model endpoint"
+        None, validation_alias="OPENAI_API_KEY", description="Its key"
     )
     demo_model: str = Field("gpt-5-mini", description="Model the demo asks for")
 
@@ -119,6 +152,17 @@ def variable(name: str) -> str:
     if isinstance(alias, AliasChoices):
         return str(alias.choices[-1])
     return str(alias) if alias else PREFIX + name.upper()
+
+
+def find_secret(name: str) -> str | None:
+    """Return the value of a variable that another setting names, or of its file."""
+    path = os.environ.get(f"{name}_FILE")
+    if path is None:
+        return os.environ.get(name)
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"{name}_FILE cannot be read: {type(error).__name__}") from None
 
 
 def _unknown_names() -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.upstream import Upstream
 from support.wire import Wire
 from teachback.bench.product import Product, running, scratch
 
@@ -14,8 +15,15 @@ __all__ = ["own_product", "product", "wire"]
 
 @pytest.fixture(scope="session")
 def product() -> Iterator[Product]:
-    """The installed product, started as users start it; shared by tests that leave it whole."""
-    with scratch() as folder, running(folder / "data") as product:
+    """The installed product, started as users start it; shared by tests that leave it whole.
+
+    A model provider on loopback stands behind its gateway.
+    """
+    with (
+        Upstream() as upstream,
+        scratch() as folder,
+        running(folder / "data", upstream.variables) as product,
+    ):
         yield product
 
 

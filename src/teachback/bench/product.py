@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from teachback.bench import machine
@@ -27,8 +27,10 @@ STOP_LIMIT_S = 40.0
 class Product:
     """`teachback serve` with default settings on its own data directory and port."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, variables: Mapping[str, str] | None = None) -> None:
+        """Take further environment variables, for what is not default."""
         self.data_dir = data_dir
+        self._variables = variables or {}
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._key = ""
@@ -54,7 +56,15 @@ class Product:
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                # `env` adds to what is there: the environment is read in one place only.
+                [
+                    "/usr/bin/env",
+                    *(f"{name}={value}" for name, value in self._variables.items()),
+                    *command,
+                ],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
 
     def wait(self, path: str = "/readyz", limit_s: float = START_LIMIT_S) -> None:
@@ -176,9 +186,9 @@ def scratch() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def running(data_dir: Path) -> Iterator[Product]:
+def running(data_dir: Path, variables: Mapping[str, str] | None = None) -> Iterator[Product]:
     """Run the product until the block ends; nothing of it is left afterwards."""
-    product = Product(data_dir)
+    product = Product(data_dir, variables)
     product.start()
     try:
         product.wait()

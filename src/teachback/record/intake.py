@@ -16,6 +16,15 @@ from teachback.store.feedback import NewFeedback
 from teachback.store.traces import NewTrace
 
 
+def trace_item(
+    project_id: str, raw: bytes, *, now: datetime, drift_s: float = 0.0, sanitized: bool = False
+) -> NewTrace:
+    """Decode and check one trace of a project; raises Invalid."""
+    decoded = decode_trace(raw, now=now, drift_s=drift_s, sanitized=sanitized)
+    check_trace(decoded.record)
+    return NewTrace.of(project_id, decoded.record, decoded.digest)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intake:
     """What all records of one request have in common."""
@@ -33,9 +42,9 @@ class Intake:
     def trace(self, raw: bytes) -> NewTrace:
         """Decode and check a trace; raises Invalid."""
         sanitized = self.sanitized and holds_replacement(raw)
-        decoded = decode_trace(raw, now=self.now, drift_s=self.drift_s, sanitized=sanitized)
-        check_trace(decoded.record)
-        return NewTrace.of(self.project.id, decoded.record, decoded.digest)
+        return trace_item(
+            self.project.id, raw, now=self.now, drift_s=self.drift_s, sanitized=sanitized
+        )
 
     def feedback(self, raw: bytes) -> NewFeedback:
         """Decode and check a feedback; raises Invalid, or Forbidden with a foreign token."""

@@ -39,10 +39,16 @@ class Answer(Protocol):
     input_tokens: int | None
     output_tokens: int | None
     error: str | None
+    #: Why the model stopped, in the provider's words; None while it has not.
+    finish_reason: str | None
 
     @property
     def output(self) -> str | None:
         """What was answered so far."""
+
+    @property
+    def tool_calls(self) -> list[dict[str, str]]:
+        """The tools that the model wants called: `name` and `arguments`."""
 
     def whole(self, result: object) -> None:
         """Read a finished answer."""
@@ -53,7 +59,7 @@ class Answer(Protocol):
 
 def chat_question(request: Mapping[str, object]) -> Question:
     """Read the arguments of `chat.completions.create`."""
-    messages = _items(request.get("messages"))
+    messages = items(request.get("messages"))
     return _question(messages, request, system="")
 
 
@@ -61,7 +67,7 @@ def responses_question(request: Mapping[str, object]) -> Question:
     """Read the arguments of `responses.create`."""
     given = request.get("input")
     alone: list[object] = [{"role": "user", "content": given}]
-    messages = alone if isinstance(given, str) else _items(given)
+    messages = alone if isinstance(given, str) else items(given)
     return _question(messages, request, system=text_of(request.get("instructions")))
 
 
@@ -70,13 +76,13 @@ def _question(messages: list[object], request: Mapping[str, object], *, system: 
     last = asked[-1] if asked else -1
     context = [Layer(kind="system_prompt", content=system)] if system else []
     context += [_layer(message) for i, message in enumerate(messages) if i != last]
-    context += [_tool(tool) for tool in _items(request.get("tools"))]
+    context += [_tool(tool) for tool in items(request.get("tools"))]
     query = text_of(get(messages[last], "content")) if asked else ""
-    return Question(query=query, model=_text(request.get("model")), context=context)
+    return Question(query=query, model=as_str(request.get("model")), context=context)
 
 
 def _layer(message: object) -> Layer:
-    role = _text(get(message, "role")) or _text(get(message, "type")) or ""
+    role = as_str(get(message, "role")) or as_str(get(message, "type")) or ""
     content = text_of(get(message, "content"))
     if not content:
         parts = get(message, "tool_calls") or get(message, "output") or get(message, "arguments")
@@ -87,7 +93,7 @@ def _layer(message: object) -> Layer:
 
 
 def _tool(tool: object) -> Layer:
-    name = _text(get(get(tool, "function"), "name")) or _text(get(tool, "name")) or ""
+    name = as_str(get(get(tool, "function"), "name")) or as_str(get(tool, "name")) or ""
     return Layer(kind="tool", content=render.as_text(tool) or "", name=name)
 
 
@@ -100,55 +106,68 @@ class ChatAnswer:
         self.input_tokens: int | None = None
         self.output_tokens: int | None = None
         self.error: str | None = None
-        self._words = ""
+        self.finish_reason: str | None = None
+        self._words: list[str] = []
         self._calls: dict[object, dict[str, str]] = {}
 
     @property
     def output(self) -> str | None:
         """Return the words; of an answer without words, the tools it wants called."""
-        return self._words or render.as_text(list(self._calls.values()) or None)
+        return "".join(self._words) or render.as_text(self.tool_calls or None)
+
+    @property
+    def tool_calls(self) -> list[dict[str, str]]:
+        """Return what the model wants called, in order."""
+        return list(self._calls.values())
 
     def whole(self, result: object) -> None:
         """Read a finished completion."""
         self._about(result)
-        for choice in _items(get(result, "choices"))[:1]:
+        for choice in items(get(result, "choices"))[:1]:
             message = get(choice, "message")
+            self._finish(choice)
             self._add(message)
-            for call in _items(get(message, "tool_calls")):
+            for call in items(get(message, "tool_calls")):
                 self._add_call(call, len(self._calls))
 
     def piece(self, event: object) -> bool:
         """Read one chunk of a stream."""
         self._about(event)
         said = False
-        for choice in _items(get(event, "choices")):
+        for choice in items(get(event, "choices")):
             if get(choice, "index") in (0, None):
+                self._finish(choice)
                 said = self._add_delta(get(choice, "delta")) or said
         return said
 
     def _about(self, result: object) -> None:
-        self.model = _text(get(result, "model")) or self.model
+        self.model = as_str(get(result, "model")) or self.model
+        self.error = error_of(result) or self.error
         usage = get(result, "usage")
         if usage is not None:
-            self.input_tokens = _count(get(usage, "prompt_tokens"))
-            self.output_tokens = _count(get(usage, "completion_tokens"))
+            self.input_tokens = count(get(usage, "prompt_tokens"))
+            self.output_tokens = count(get(usage, "completion_tokens"))
+
+    def _finish(self, choice: object) -> None:
+        self.finish_reason = as_str(get(choice, "finish_reason")) or self.finish_reason
 
     def _add_delta(self, delta: object) -> bool:
         said = self._add(delta)
-        for call in _items(get(delta, "tool_calls")):
+        for call in items(get(delta, "tool_calls")):
             self._add_call(call, get(call, "index"))
             said = True
         return said
 
     def _add(self, message: object) -> bool:
-        text = text_of(get(message, "content")) or text_of(get(message, "refusal"))
-        self._words += text
-        return bool(text)
+        words = text_of(get(message, "content")) or text_of(get(message, "refusal"))
+        if words:
+            self._words.append(words)
+        return bool(words)
 
     def _add_call(self, call: object, index: object) -> None:
         parts = self._calls.setdefault(index, {"name": "", "arguments": ""})
         for name in parts:
-            parts[name] += _text(get(get(call, "function"), name)) or ""
+            parts[name] += as_str(get(get(call, "function"), name)) or ""
 
 
 class ResponsesAnswer:
@@ -156,33 +175,68 @@ class ResponsesAnswer:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self.output: str | None = None
         self.model: str | None = None
         self.input_tokens: int | None = None
         self.output_tokens: int | None = None
         self.error: str | None = None
+        self.finish_reason: str | None = None
+        self.tool_calls: list[dict[str, str]] = []
+        self._words: list[str] = []
+        self._calls: list[object] = []
+
+    @property
+    def output(self) -> str | None:
+        """Return the words; of an answer without words, the tools it wants called."""
+        return "".join(self._words) or render.as_text(self._calls or None)
 
     def whole(self, result: object) -> None:
         """Read a finished response."""
-        self.model = _text(get(result, "model")) or self.model
-        self.output = _text(get(result, "output_text")) or self.output
-        if self.output is None:
-            calls = [o for o in _items(get(result, "output")) if get(o, "type") == "function_call"]
-            self.output = render.as_text(calls) if calls else None
+        self.model = as_str(get(result, "model")) or self.model
+        words = as_str(get(result, "output_text")) or _output_text(result)
+        self._words = [words] if words else self._words
+        self._calls = [o for o in items(get(result, "output")) if get(o, "type") == "function_call"]
+        self.tool_calls = [
+            {name: as_str(get(call, name)) or "" for name in ("name", "arguments")}
+            for call in self._calls
+        ]
         usage = get(result, "usage")
-        self.input_tokens = _count(get(usage, "input_tokens"))
-        self.output_tokens = _count(get(usage, "output_tokens"))
-        self.error = _text(get(get(result, "error"), "message"))
+        self.input_tokens = count(get(usage, "input_tokens"))
+        self.output_tokens = count(get(usage, "output_tokens"))
+        self.finish_reason = as_str(get(result, "status"))
+        self.error = error_of(result)
 
     def piece(self, event: object) -> bool:
         """Read one event of a stream; the last one repeats the whole response."""
         kind = get(event, "type")
         if kind == "response.output_text.delta":
-            self.output = (self.output or "") + (_text(get(event, "delta")) or "")
+            self._words.append(as_str(get(event, "delta")) or "")
             return True
         if kind in ("response.completed", "response.incomplete", "response.failed"):
             self.whole(get(event, "response"))
+        elif kind == "error":
+            self.error = as_str(get(event, "message")) or error_of(event)
+        elif kind == "response.created":
+            self.model = as_str(get(get(event, "response"), "model")) or self.model
         return False
+
+
+def _output_text(result: object) -> str:
+    """Return the words of all messages of a response as it comes over the wire."""
+    parts = [
+        part
+        for item in items(get(result, "output"))
+        if get(item, "type") == "message"
+        for part in items(get(item, "content"))
+    ]
+    return "".join(
+        as_str(get(part, "text")) or as_str(get(part, "refusal")) or "" for part in parts
+    )
+
+
+def error_of(result: object) -> str | None:
+    """Return the message of an error, in an answer or in place of one."""
+    error = get(result, "error")
+    return as_str(get(error, "message")) or as_str(error)
 
 
 def get(value: object, name: str) -> object:
@@ -196,22 +250,24 @@ def text_of(content: object) -> str:
     """Return the words of a message's content; other parts are named, not copied."""
     if content is None or isinstance(content, str):
         return content or ""
-    return "\n".join(_part(part) for part in _items(content))
+    return "\n".join(_part(part) for part in items(content))
 
 
 def _part(part: object) -> str:
-    text = _text(get(part, "text"))
-    return text if text is not None else f"[{_text(get(part, 'type')) or type(part).__name__}]"
+    words = as_str(get(part, "text"))
+    return words if words is not None else f"[{as_str(get(part, 'type')) or type(part).__name__}]"
 
 
-def _items(value: object) -> list[object]:
+def items(value: object) -> list[object]:
     """Return a list or tuple; anything else, iterators above all, belongs to the application."""
     return list(value) if isinstance(value, list | tuple) else []
 
 
-def _text(value: object) -> str | None:
+def as_str(value: object) -> str | None:
+    """Return a text, or None."""
     return value if isinstance(value, str) else None
 
 
-def _count(value: object) -> int | None:
+def count(value: object) -> int | None:
+    """Return a number of tokens, or None."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None

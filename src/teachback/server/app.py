@@ -28,6 +28,7 @@ from teachback.server.api import routes
 from teachback.server.bodies import MIB
 from teachback.server.console import routes as console
 from teachback.server.context import Context
+from teachback.server.gateway.gateway import Gateway, GatewayOptions
 from teachback.server.hot import HotRoutes
 from teachback.server.metrics import Metrics
 from teachback.server.middleware import Bounded, Edge
@@ -56,6 +57,7 @@ class Options:
     embedder: Embedder | None = None
     #: Further applications by their path, such as the demo's.
     mounts: dict[str, ASGIApp] = field(default_factory=dict)
+    gateway: GatewayOptions = field(default_factory=GatewayOptions)
     metrics_public: bool = False
     #: Runs last, after everything has been stored: stops the embedded server.
     on_stopped: Callable[[], None] | None = None
@@ -94,11 +96,13 @@ async def _lifespan(app: FastAPI, options: Options) -> AsyncIterator[None]:
     live = Live(db, options.embedder, dsn=options.direct_dsn or options.dsn)
     metrics = Metrics()
     injector = Injector(db, live, options.embedder, on_done=metrics.injected)
+    gateway = Gateway(options.gateway, writer, injector, metrics)
     await live.start()
     await injector.start()
+    await gateway.start()
     ctx = Context(
-        db=db, writer=writer, live=live, injector=injector, pepper=options.pepper,
-        public_url=options.public_url, login_command=options.login_command,
+        db=db, writer=writer, live=live, injector=injector, gateway=gateway,
+        pepper=options.pepper, public_url=options.public_url, login_command=options.login_command,
         embedder=options.embedder, metrics=metrics, metrics_public=options.metrics_public,
     )  # fmt: skip
     app.state.context = ctx
@@ -107,6 +111,7 @@ async def _lifespan(app: FastAPI, options: Options) -> AsyncIterator[None]:
         yield
     finally:
         ctx.stopping = True
+        await gateway.stop()
         await _stop(background)
         await live.stop()
         await injector.stop()

@@ -38,6 +38,24 @@ async def secret_caller(request: Request) -> Caller:
     return Caller(key.project_id, key)
 
 
+async def model_caller(request: Request) -> tuple[Caller, str]:
+    """Return the caller of a model provider's client, and the text of their secret key.
+
+    The key comes where such clients put it: `Authorization` or `x-api-key`. It stays good for a
+    while when the database cannot be asked. Raises Unauthenticated or Forbidden.
+    """
+    given = {text.strip() for text in request.headers.getlist("x-api-key")}
+    for text in request.headers.getlist("authorization"):
+        scheme, _, secret = text.partition(" ")
+        given.add(secret.strip() if scheme.lower() == "bearer" else "")
+    if len(given) != 1 or not (secret := given.pop()):
+        raise Unauthenticated("send one secret key of Teachback as the client's api_key")
+    key = (await context(request).key(secret, or_last=True)).key
+    if key.kind != "secret":
+        raise Forbidden("a public key may not do this: use a secret key, on a server only")
+    return Caller(key.project_id, key), secret
+
+
 async def public_caller(request: Request) -> Caller:
     """Return the caller with any key."""
     key = await _key(request)

@@ -31,17 +31,22 @@ class Body:
 
 async def read_json(request: Request, *, limit: int = API_LIMIT) -> Body:
     """Return the body of a JSON request; raises Refused with 413 or 415."""
+    return Body(*sanitize(await read_bytes(request, limit=limit)))
+
+
+async def read_bytes(request: Request, *, limit: int, within_s: float | None = None) -> bytes:
+    """Return the unpacked body of a JSON request as it is; raises Refused as `read_json`."""
     _check_type(request.headers.get("content-type", ""))
-    body = await _read(request, limit)
+    body = await _read(request, limit, within_s or BODY_S)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         body = _unpack(body, encoding, limit)
-    return Body(*sanitize(body.removeprefix(b"\xef\xbb\xbf")))
+    return body.removeprefix(b"\xef\xbb\xbf")
 
 
 async def buffer(request: Request) -> bytes:
     """Read the body, no further than the limit, and keep it for whoever reads it next."""
-    request._body = await _read(request, API_LIMIT)
+    request._body = await _read(request, API_LIMIT, BODY_S)
     return request._body
 
 
@@ -55,15 +60,15 @@ def _check_type(content_type: str) -> None:
         )  # fmt: skip
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(request: Request, limit: int, within_s: float) -> bytes:
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
     try:
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(within_s):
             return await _read_to(request, limit)
     except TimeoutError:
-        raise too_slow() from None
+        raise too_slow(within_s) from None
 
 
 async def _read_to(request: Request, limit: int) -> bytes:
@@ -75,10 +80,10 @@ async def _read_to(request: Request, limit: int) -> bytes:
     return bytes(chunks)
 
 
-def too_slow() -> Refused:
+def too_slow(within_s: float) -> Refused:
     """Make the error for a body that does not come."""
     return Refused(
-        408, "timeout", f"the body took more than {BODY_S:g} seconds to come: send it again"
+        408, "timeout", f"the body took more than {within_s:g} seconds to come: send it again"
     )
 
 

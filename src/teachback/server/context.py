@@ -10,6 +10,7 @@ from typing import Generic, TypeVar, cast
 
 from starlette.requests import HTTPConnection
 
+from teachback.errors import Unavailable
 from teachback.llm.embed import Embedder
 from teachback.model.project import Project
 from teachback.recall.inject import Injector
@@ -17,6 +18,7 @@ from teachback.recall.live import Live
 from teachback.record.access import check_secret, public_part
 from teachback.record.writer import Writer
 from teachback.server.attempts import Attempts
+from teachback.server.gateway.gateway import Gateway
 from teachback.server.metrics import Metrics
 from teachback.store import keys, projects
 from teachback.store.database import Database
@@ -24,6 +26,9 @@ from teachback.store.keys import StoredKey
 
 #: A revoked key or changed list of reasons is noticed by every replica within this time.
 CACHE_S = 3.0
+#: Where an answer must not wait for the database: how long it is asked, and how long the last
+#: answer holds when it cannot say. Nothing can be revoked meanwhile.
+ASK_S, LAST_S = 0.25, 24 * 3600.0
 #: Wrong passwords within a quarter of an hour: for one e-mail address, and from one client
 #: address, behind which a whole office may sit.
 SIGN_IN_WINDOW_S = 900.0
@@ -36,7 +41,8 @@ class Cache(Generic[T]):
     """Values that may be a few seconds old; bounded."""
 
     def __init__(self, *, lifetime_s: float = CACHE_S, limit: int = 10_000) -> None:
-        self._entries: dict[str, tuple[float, T]] = {}
+        #: Until when a value holds, when it was read, and the value.
+        self._entries: dict[str, tuple[float, float, T]] = {}
         self._reading: dict[str, asyncio.Task[T]] = {}
         self._lifetime_s = lifetime_s
         self._limit = limit
@@ -57,6 +63,19 @@ class Cache(Generic[T]):
         # One who gives up does not stop it for the others.
         return await asyncio.shield(reading)
 
+    async def read_or_last(self, name: str, read: Callable[[], Coroutine[object, object, T]]) -> T:
+        """As `read`, but when that takes too long or fails, the last value holds."""
+        try:
+            async with asyncio.timeout(ASK_S):
+                return await self.read(name, read)
+        except (TimeoutError, Unavailable):
+            last = self._entries.get(name)
+            now = time.monotonic()
+            if last is None or last[1] + LAST_S < now:
+                raise Unavailable("the database is away: it has to know this key first") from None
+            self._entries[name] = (now + self._lifetime_s, last[1], last[2])
+            return last[2]
+
     def _end(self, name: str, done: asyncio.Task[T]) -> None:
         if self._reading.get(name) is done:
             del self._reading[name]
@@ -68,12 +87,13 @@ class Cache(Generic[T]):
         entry = self._entries.get(name)
         if entry is None or entry[0] < time.monotonic():
             return False, None
-        return True, entry[1]
+        return True, entry[2]
 
     def put(self, name: str, value: T) -> T:
         if len(self._entries) >= self._limit:
             self._entries.clear()
-        self._entries[name] = (time.monotonic() + self._lifetime_s, value)
+        now = time.monotonic()
+        self._entries[name] = (now + self._lifetime_s, now, value)
         return value
 
     def forget(self, name: str) -> None:
@@ -94,6 +114,7 @@ class Context:
     pepper: bytes
     public_url: str
     metrics: Metrics
+    gateway: Gateway
     metrics_public: bool = False
     #: Makes vectors of what is searched for; None searches by word alone.
     embedder: Embedder | None = None
@@ -112,17 +133,21 @@ class Context:
     _keys: Cache[StoredKey | None] = field(default_factory=Cache)
     _projects: Cache[Project] = field(default_factory=Cache)
 
-    async def key(self, secret: str) -> StoredKey:
-        """Return the live key that this text proves; raises Unauthenticated."""
+    async def key(self, secret: str, *, or_last: bool = False) -> StoredKey:
+        """Return the live key that this text proves; raises Unauthenticated.
+
+        `or_last` takes what was known last when the database cannot be asked.
+        """
         name = public_part(secret)
-        stored = await self.key_by_id(name) if name else None
+        stored = await self.key_by_id(name, or_last=or_last) if name else None
         check_secret(stored, self.pepper, secret)
         assert stored is not None  # check_secret refuses an unknown key
         return stored
 
-    async def key_by_id(self, key_id: str) -> StoredKey | None:
+    async def key_by_id(self, key_id: str, *, or_last: bool = False) -> StoredKey | None:
         """Return a live key by its public id, to check what it signed."""
-        return await self._keys.read(key_id, lambda: keys.find_key(self.db, key_id))
+        read = self._keys.read_or_last if or_last else self._keys.read
+        return await read(key_id, lambda: keys.find_key(self.db, key_id))
 
     async def project(self, project_id: str) -> Project:
         """Return a project, at most a few seconds old."""

@@ -60,6 +60,7 @@ class Metrics:
         self.database_bytes = self._gauge("database_bytes", "Size of the database on disk.")
         self.wal_bytes = self._gauge("wal_bytes", "Size of the write-ahead log on disk.")
         self._add_recall()
+        self._add_gateway()
 
     def _add_recall(self) -> None:
         self.injections = Counter(
@@ -76,6 +77,25 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self.live_lessons = self._gauge("live_lessons", "Lessons in this process's memory.")
+
+    def _add_gateway(self) -> None:
+        self.gateway_calls = self._counter(
+            "gateway_calls", "Calls through the gateway, by what became of them.", "outcome"
+        )
+        self.gateway_unplaced = Counter(
+            "teachback_gateway_unplaced_total",
+            "Calls whose bodies had no place for the lessons chosen for them.",
+            registry=self.registry,
+        )
+        self.gateway_dropped = self._counter(
+            "gateway_dropped", "Traces of calls that could not be kept.", "reason"
+        )
+        self.gateway_waiting = self._gauge(
+            "gateway_waiting", "Traces of this process's calls that are not stored yet."
+        )
+
+    def _counter(self, name: str, meaning: str, label: str) -> Counter:
+        return Counter(f"teachback_{name}_total", meaning, [label], registry=self.registry)
 
     def _gauge(self, name: str, meaning: str) -> Gauge:
         return Gauge(f"teachback_{name}", meaning, registry=self.registry)

@@ -81,7 +81,7 @@ class Bounded:
                 async with asyncio.timeout_at(None if complete else until):
                     message = await receive()
             except TimeoutError:
-                raise HTTPException(408, bodies.too_slow().message) from None
+                raise HTTPException(408, bodies.too_slow(bodies.BODY_S).message) from None
             size += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             if size > self._limit:
@@ -110,7 +110,7 @@ def _forged(scope: Scope, headers: Headers) -> bool:
 
     API calls carry a key in a header, which a foreign form cannot set.
     """
-    if scope["method"] in SAFE_METHODS or "authorization" in headers:
+    if scope["method"] in SAFE_METHODS or "authorization" in headers or "x-api-key" in headers:
         return False
     site = headers.get("sec-fetch-site")
     if site is not None:

@@ -18,6 +18,8 @@ from teachback.server.api import (
     traces,
     trends,
 )
+from teachback.server.gateway import models
+from teachback.server.gateway import routes as gateway
 
 
 class _IdConvertor(StringConvertor):
@@ -67,6 +69,13 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET", "/v1/keys", projects.list_keys, "secret"),
     ("POST", "/v1/keys", projects.post_key, "secret"),
     ("DELETE", "/v1/keys/{key_id}", projects.delete_key, "secret"),
+    ("POST", "/v1/chat/completions", gateway.post_chat, "secret"),
+    ("POST", "/v1/responses", gateway.post_responses, "secret"),
+    ("POST", "/v1/embeddings", gateway.post_embeddings, "secret"),
+    ("POST", "/v1/messages/count_tokens", gateway.post_count_tokens, "secret"),
+    ("POST", "/v1/messages", gateway.post_messages, "secret"),
+    ("GET", "/v1/models/{model:id}", models.get_model, "secret"),
+    ("GET", "/v1/models", models.list_models, "secret"),
     ("GET", "/v1/widget", projects.get_widget, "public"),
     ("GET", "/healthz", health.healthz, "anybody"),
     ("GET", "/readyz", health.readyz, "anybody"),
@@ -80,6 +89,12 @@ HOT = {
     ("POST", "/v1/batch"): ingest.post_batch,
     ("POST", "/v1/feedback"): ingest.post_feedback,
     ("POST", "/v1/inject"): recall.post_inject,
+    # Their bodies are larger than those of other routes, and no layer may hold their answers up.
+    ("POST", "/v1/chat/completions"): gateway.post_chat,
+    ("POST", "/v1/responses"): gateway.post_responses,
+    ("POST", "/v1/embeddings"): gateway.post_embeddings,
+    ("POST", "/v1/messages"): gateway.post_messages,
+    ("POST", "/v1/messages/count_tokens"): gateway.post_count_tokens,
 }
 
 
@@ -118,7 +133,14 @@ def _one_or_list(name: str) -> dict[str, Any]:
     return {"anyOf": [_ref(name), listed]}
 
 
+#: The rest of it is the provider's to describe.
+_CALL = {"type": "object", "required": ["model"], "properties": {"model": {"type": "string"}}}
 _BODIES: dict[Any, dict[str, Any]] = {
+    gateway.post_chat: _CALL,
+    gateway.post_responses: _CALL,
+    gateway.post_embeddings: _CALL,
+    gateway.post_messages: _CALL,
+    gateway.post_count_tokens: _CALL,
     ingest.post_traces: _one_or_list("TraceIn"),
     ingest.post_feedback: _one_or_list("FeedbackIn"),
     ingest.post_batch: {

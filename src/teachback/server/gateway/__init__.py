@@ -1,0 +1,1 @@
+"""The gateway: model calls pass through it, with what was learned, and leave their trace."""
