@@ -22,6 +22,7 @@ from teachback.record.writer import Writer
 from teachback.store import trends as store
 from teachback.store.database import Database
 from teachback.store.feedback import match_waiting
+from teachback.store.places import ask_places, read_places
 from teachback.store.traces import copy_traces
 
 pytestmark = pytest.mark.anyio
@@ -216,7 +217,8 @@ async def test_hour_that_is_written_while_it_is_worked_off_stays_dirty(
     intake = Intake(project=recorder.project, token=None, now=datetime.now(UTC))
     late = intake.trace(json.dumps(_trace("b", START)).encode())
     async with recorder.db.transaction() as connection:
-        await copy_traces(connection, [late])
+        placed = await ask_places(connection, [late.place])
+        await copy_traces(connection, [late], await read_places(placed))
         await store.mark_dirty(connection, [(recorder.project.id, START)], [])
         assert await store.refresh(recorder.db) == 1
     for left in (1, 0):
@@ -246,30 +248,6 @@ async def test_figures_are_what_was_recorded(recorder: Recorder) -> None:
     assert (await recorder.trend("latency_ms")).series[0].total.value is None
     assert not (await recorder.trend("traces", where="model:other")).series
     assert (await recorder.trend("traces", where="model:m*")).series[0].total.value == 40
-
-
-async def test_reasons_given_while_a_trend_is_read_leave_shares_possible(
-    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is judged and what was given are read one after the other; records come between."""
-
-    async def write(name: str) -> None:
-        said = {"trace_id": name, "kind": "reasons", "labels": ["outdated"], "author": "a"}
-        await recorder.write(traces=[_trace(name, START)], feedback=[said])
-
-    read = store.read_reasons
-
-    async def late_read(*args: Any, **named: Any) -> Any:
-        await write("late")
-        return await read(*args, **named)
-
-    await write("early")
-    monkeypatch.setattr(store, "read_reasons", late_read)
-    total = (await recorder.trend("reason_share", "reason")).series[0].total
-    assert (total.value, total.n) == (1, 1)
-    monkeypatch.undo()
-    total = (await recorder.trend("reason_share", "reason")).series[0].total
-    assert (total.value, total.n) == (1, 2)
 
 
 async def test_new_versions_mark_the_trend(recorder: Recorder) -> None:

@@ -16,6 +16,7 @@ from teachback.recall.embedding import Embedding, nearest
 from teachback.store import search
 from teachback.store import vectors as store
 from teachback.store.database import Database
+from teachback.store.places import Place, ask_places, read_places
 from teachback.store.where import where
 
 pytestmark = pytest.mark.anyio
@@ -217,23 +218,17 @@ async def test_conditions_narrow_a_large_project_without_loss(db: Database) -> N
     model = await store.use_model(db, "m", 16)
     rows = np.random.default_rng(3).normal(size=(4_000, 16))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rare, usual = (Place(project, "", (), "prod", role, "", "", "") for role in ("rare", "usual"))
+    async with db.transaction() as connection:
+        numbers = await read_places(await ask_places(connection, [rare, usual]))
+    places = [numbers[usual if at % 200 else rare] for at in range(4_000)]
     await store.save_vectors(
         db, model, [],
-        [store.NewVector(store.Text(project, f"t-{at}", "query", ""), at.to_bytes(4),
+        [store.NewVector(store.Text(project, f"t-{at}", "query", "", places[at]), at.to_bytes(4),
                          store.as_vector(row.tolist())) for at, row in enumerate(rows)],
     )  # fmt: skip
-    await db.run(
-        """
-        insert into trace (project_id, id, started_at, received_at, environment, role, query,
-                           sanitized, digest)
-        select %s, 't-' || at, now(), now(), 'prod',
-               case when at %% 200 = 0 then 'rare' else 'usual' end, '?', false, ''
-        from generate_series(0, 3999) as at
-        """,
-        (project,),
-    )
     await store.make_index(db, model, above=100)
-    await db.run("analyze embedding, trace")
+    await db.run("analyze embedding")
     narrowed = where(parse("role:rare"), "trace", datetime.now(UTC))
     members = np.arange(0, 4_000, 200)
     hits = 0

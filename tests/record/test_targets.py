@@ -15,7 +15,7 @@ from teachback.record.access import make_project
 from teachback.record.intake import Intake
 from teachback.record.writer import Writer
 from teachback.store.database import Database
-from teachback.store.feedback import Filters, list_feedback
+from teachback.store.listing import Filters, list_feedback
 from tests_support import rating, trace
 
 pytestmark = pytest.mark.anyio

@@ -168,6 +168,10 @@ class Product:
         """Return the proportional set size of all our processes, in MB."""
         return machine.memory_mb(self.pids())
 
+    def cpu_s(self) -> float:
+        """Return the seconds of processor time that our living processes have used."""
+        return machine.cpu_s(self.pids())
+
     def disk_bytes(self) -> int:
         """Return what the data directory takes, without the write-ahead log, which is recycled."""
         return machine.folder_bytes(self.data_dir, without={"pg_wal"})

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from teachback.model.ids import new_id
 from teachback.model.trace import Json
@@ -19,6 +20,8 @@ WORDS = (
     "because however therefore if then when where which whose some many few first last next"
 ).split()
 MODELS = ("small-1", "large-2", "large-3")
+#: A trace, and the feedback on it.
+Record = tuple[dict[str, Json], dict[str, Json]]
 #: Documents are shared by many traces, as in a real knowledge base.
 DOCUMENTS = 1_000
 REASONS = ("wrong_fact", "outdated", "off_topic", "too_vague", "too_long", "tone", "made_up")
@@ -35,13 +38,21 @@ def batches(count: int, size: int, *, seed: int, days: int = 0) -> Iterator[byte
     of rare and common words as people have it.
     """
     draw = random.Random(seed)
-    documents = [words(random.Random(number), 45) for number in range(DOCUMENTS)]
+    made = records(draw, days=days, texts=lambda count: rare_words(draw, count))
     for _ in range(count):
-        pairs = [_record(draw, documents) for _ in range(size)]
-        for trace, said in pairs if days else ():
-            _spread(draw, trace, said, days)
+        pairs = list(islice(made, size))
         body = {"traces": [trace for trace, _ in pairs], "feedback": [word for _, word in pairs]}
         yield json.dumps(body, separators=(",", ":")).encode()
+
+
+def records(draw: random.Random, *, days: int, texts: Callable[[int], str]) -> Iterator[Record]:
+    """Yield records without end; with `days`, their texts are so many of the words given."""
+    documents = [words(random.Random(number), 45) for number in range(DOCUMENTS)]
+    while True:
+        trace, said = _record(draw, documents)
+        if days:
+            _spread(draw, trace, said, days, texts)
+        yield trace, said
 
 
 def words(draw: random.Random, count: int) -> str:
@@ -49,18 +60,21 @@ def words(draw: random.Random, count: int) -> str:
     return " ".join(draw.choices(WORDS, k=count)).capitalize() + "."
 
 
-def _record(draw: random.Random, documents: list[str]) -> tuple[dict[str, Json], dict[str, Json]]:
+def _record(draw: random.Random, documents: list[str]) -> Record:
     trace = _trace(draw, documents)
     return trace, _feedback(draw, trace)
 
 
-def _spread(draw: random.Random, trace: dict[str, Json], said: dict[str, Json], days: int) -> None:
+def _spread(
+    draw: random.Random, trace: dict[str, Json], said: dict[str, Json], days: int,
+    texts: Callable[[int], str],
+) -> None:  # fmt: skip
     ago = timedelta(days=draw.uniform(0, days))
     started = datetime.now(UTC) - ago
     release = int((days * 86_400 - ago.total_seconds()) // (14 * 86_400))
     trace |= {
-        "query": rare_words(draw, 12),
-        "output": rare_words(draw, 80),
+        "query": texts(12),
+        "output": texts(80),
         "started_at": started.isoformat(),
         "role": draw.choices(("member", "admin", "owner", "guest"), weights=(70, 20, 8, 2))[0],
         "surface": draw.choices(("web", "app", "mail"), weights=(60, 35, 5))[0],
@@ -85,6 +99,18 @@ def rare_words(draw: random.Random, count: int) -> str:
     """Return so many words drawn by Zipf's law."""
     ranks = [int(VOCABULARY ** draw.random()) for _ in range(count)]
     return " ".join(WORDS[rank] if rank < len(WORDS) else f"term{rank}" for rank in ranks)
+
+
+class Texts:
+    """Stretches of one long text of rare and common words: cheap, and hardly two alike."""
+
+    def __init__(self, draw: random.Random, length: int = 1_000_000) -> None:
+        self._draw = draw
+        self._words = rare_words(draw, length).split()
+
+    def __call__(self, count: int) -> str:
+        start = self._draw.randrange(len(self._words) - count)
+        return " ".join(self._words[start : start + count])
 
 
 def _trace(draw: random.Random, documents: list[str]) -> dict[str, Json]:

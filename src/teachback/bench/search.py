@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlencode
 
 from teachback.bench.client import client
+from teachback.bench.fill import fill
 from teachback.bench.load import Plan
 from teachback.bench.product import Product, running, scratch
 from teachback.bench.progress import Progress
@@ -23,27 +26,69 @@ PART = 50_000
 BATCH = 100
 #: Questions behind each figure, every one different.
 QUESTIONS = 200
+#: The product rests when it uses less than this share of a processor for so many seconds.
+RESTING, LOOK_S = 0.2, 2.0
 #: Longest the worker may take to work off what a load left, in seconds.
 BACKLOG_S = 3_600
 CONDITIONS = (
     "role:admin", "role:owner,guest", "surface:web", "surface:mail", "locale:de", "-locale:en",
-    "env:test", f"model:{MODELS[1]}", "release:r-3",
+    "env:test", f"model:{MODELS[1]}", "release:r-3", "prompt:support",
+)  # fmt: skip
+#: What else lists are narrowed by.
+FACTS = (
+    *CONDITIONS, "tag:vip", "meta.channel:web", "reason:tone", "user:u-17", "latency:>3000",
+    "has:comment",
 )  # fmt: skip
 
 
 def run(*, quick: bool, progress: Progress) -> list[Figure]:
     """Measure on a growing store: 100,000 exchanges, then a million, then five."""
-    sizes = (20_000, 50_000) if quick else (100_000, 1_000_000, 5_000_000)
-    with scratch() as folder, running(folder / "search") as product:
-        stored = 0
-        figures: list[Figure] = []
-        for size, names in zip(sizes, ("100k", "1m", "5m"), strict=False):
-            _fill(product, stored, size, progress)
-            # A load lasts longer than the server keeps an idle connection.
-            asker = Asker(product)
-            drained = _work_off(asker, progress)
-            stored = size
-            figures += _measure(asker, names, stored, drained, progress)
+    found, followed, largest = (20_000, 50_000, 0) if quick else (100_000, 1_000_000, 5_000_000)
+    with scratch() as folder:
+        data_dir = folder / "search"
+        figures = _found(data_dir, found, progress)
+        figures += _followed(data_dir, "1m", found, followed, progress)
+        if largest:
+            figures += _followed(data_dir, "5m", followed, largest, progress)
+    return figures
+
+
+def _found(data_dir: Path, size: int, progress: Progress) -> list[Figure]:
+    """Send records as applications do, and let the worker finish."""
+    with running(data_dir) as product:
+        _send(product, size, progress)
+        # A load lasts longer than the server keeps an idle connection.
+        asker = Asker(product)
+        backlog = _work_off(asker, product, progress)
+        note = (
+            f"{size:,} exchanges by HTTP; the worker's {backlog.marks:,} marks worked off in "
+            f"{backlog.seconds:,.0f} s, none left"
+        )
+        return [
+            _p95(asker, "search_100k_p95_ms", _searches, progress, note=note, target=40),
+            _p95(asker, "trend_100k_p95_ms", _trends, progress, note=note),
+        ]
+
+
+def _followed(data_dir: Path, name: str, there: int, size: int, progress: Progress) -> list[Figure]:
+    """Fill the store to a size that HTTP would take an hour for, and measure without a worker."""
+    progress(f"{size - there:,} records are written")
+    fill(data_dir, size - there, seed=size, days=DAYS)
+    with running(data_dir, {"TEACHBACK_WORKER": "false"}) as product:
+        asker = Asker(product)
+        note = (
+            f"{size:,} exchanges, {size - there:,} of them by the product's own writer; trends "
+            f"summed up, {asker.waiting():,} marks of documents and vectors left, no worker"
+        )
+        targets = {"1m": 100.0, "5m": 150.0}
+        figures = [
+            _p95(asker, f"trend_{name}_p95_ms", _trends, progress, note=note, target=targets[name])
+        ]
+        if name == "1m":
+            figures.append(
+                _p95(asker, "explorer_1m_p95_ms", lambda draw: _pages(asker, draw), progress,
+                     note=note, target=150)
+            )  # fmt: skip
         return figures
 
 
@@ -84,8 +129,8 @@ class Asker:
         return sum(int(float(line.split()[1])) for line in lines if line.startswith(names))
 
 
-def _fill(product: Product, there: int, wanted: int, progress: Progress) -> None:
-    for begin in range(there, wanted, PART):
+def _send(product: Product, wanted: int, progress: Progress) -> None:
+    for begin in range(0, wanted, PART):
         progress(f"{begin:,} of {wanted:,} records stored")
         count = min(PART, wanted - begin)
         plan = Plan(
@@ -100,36 +145,20 @@ def _fill(product: Product, there: int, wanted: int, progress: Progress) -> None
             )
 
 
-def _work_off(asker: Asker, progress: Progress) -> Backlog:
+def _work_off(asker: Asker, product: Product, progress: Progress) -> Backlog:
+    """Wait until nothing is left to do and the product rests: an index may be made at the end."""
     begun = time.monotonic()
     first = left = asker.waiting()
-    while left:
+    busy = math.inf
+    while left or busy > RESTING:
         if time.monotonic() - begun > BACKLOG_S:
             raise RuntimeError(f"the worker has left {left:,} marks after {BACKLOG_S} s")
         progress(f"the worker has {left:,} marks to work off")
-        time.sleep(2)
+        used = product.cpu_s()
+        time.sleep(LOOK_S)
+        busy = (product.cpu_s() - used) / LOOK_S
         left = asker.waiting()
     return Backlog(first, time.monotonic() - begun)
-
-
-def _measure(
-    asker: Asker, name: str, stored: int, backlog: Backlog, progress: Progress
-) -> list[Figure]:
-    left = f"{stored:,} exchanges; {backlog.marks:,} marks worked off in {backlog.seconds:,.0f} s"
-    trend = _p95(asker, f"trend_{name}_p95_ms", _trends, progress, note=left)
-    if name == "100k":
-        return [trend, _p95(asker, "search_100k_p95_ms", _searches, progress, note=left, target=40)]
-    if name == "1m":
-        return [
-            _with_target(trend, 100),
-            _p95(asker, "explorer_1m_p95_ms", lambda draw: _pages(asker, draw), progress,
-                 note=left, target=150),
-        ]  # fmt: skip
-    return [_with_target(trend, 150)]
-
-
-def _with_target(figure: Figure, target: float) -> Figure:
-    return Figure(**{**figure.__dict__, "target": target})
 
 
 def _p95(
@@ -168,7 +197,7 @@ def _pages(asker: Asker, draw: random.Random) -> Iterator[str]:
     """First and hundredth pages of narrowed lists, newest and oldest first."""
     for number in range(QUESTIONS // 4):
         query = " ".join(
-            [draw.choice(CONDITIONS), draw.choice(("kind:rating", "negative:yes", ""))]
+            [draw.choice(FACTS), draw.choice((*CONDITIONS, "kind:rating", "negative:yes", ""))]
         )
         first = {"q": query, "limit": 50, "sort": ("newest", "oldest")[number % 2]}
         yield "/v1/feedback?" + urlencode(first)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from teachback.errors import Invalid
-from teachback.model.query import Term
+from teachback.model.query import Query
 from teachback.model.trend import Better, Mark, Point, Series, Trend, TrendQuery
 from teachback.stats.intervals import Interval, mean, share
 from teachback.store import trends as store
 from teachback.store import versions
 from teachback.store.database import Database, Row
-from teachback.store.where import Where, where_columns
+from teachback.store.where import DIMENSIONS, where
 
 #: Longest time a trend spans, and longest in hours: what a chart can show.
 MAX_DAYS, MAX_HOURLY_DAYS = 1_100, 31
@@ -34,15 +34,15 @@ class Metric:
 
 
 def _share(part: str, whole: str) -> Callable[[Row], Interval | None]:
-    return lambda sums: share(int(sums[part]), int(sums[whole]))
+    return lambda sums: share(sums[part], sums[whole])
 
 
 def _mean(name: str) -> Callable[[Row], Interval | None]:
-    return lambda sums: mean(sums[f"{name}_sum"], sums[f"{name}_squares"], int(sums[f"{name}_n"]))
+    return lambda sums: mean(sums[f"{name}_sum"], sums[f"{name}_squares"], sums[f"{name}_n"])
 
 
 def _count(name: str) -> Callable[[Row], Interval | None]:
-    return lambda sums: Interval(float(sums[name]), 0, 0, int(sums[name]), enough=True)
+    return lambda sums: Interval(float(sums[name]), 0, 0, sums[name], enough=True)
 
 
 METRICS: dict[str, Metric] = {
@@ -56,7 +56,7 @@ METRICS: dict[str, Metric] = {
     "traces": Metric("traces", None, _count("traces")),
     "feedback": Metric("judgements", None, _count("feedback")),
 }
-_SCORES = Metric("score", None, lambda sums: mean(sums["total"], sums["squares"], int(sums["n"])))
+_SCORES = Metric("score", None, lambda sums: mean(sums["total"], sums["squares"], sums["n"]))
 
 
 async def trend(db: Database, project_id: str, query: TrendQuery) -> Trend:
@@ -98,7 +98,7 @@ def _metric(query: TrendQuery) -> Metric:
 
 
 def _check(query: TrendQuery) -> None:
-    allowed = (*store.DIMENSIONS, *(("reason",) if query.metric == "reason_share" else ()))
+    allowed = (*DIMENSIONS, *(("reason",) if query.metric == "reason_share" else ()))
     if query.metric == "reason_share" and "reason" not in query.by:
         raise Invalid(
             "by", value=",".join(query.by), rule="reason_share is a share of each reason",
@@ -111,10 +111,10 @@ def _check(query: TrendQuery) -> None:
             fix="Leave it out, or name one or two, separated by a comma",
         )  # fmt: skip
     for term in query.where:
-        if term.field not in store.DIMENSIONS:
+        if term.field not in DIMENSIONS:
             raise Invalid(
                 "where", value=term.field,
-                rule=f"a trend is narrowed by {', '.join(store.DIMENSIONS)}",
+                rule=f"a trend is narrowed by {', '.join(DIMENSIONS)}",
                 fix="Leave the condition out",
             )  # fmt: skip
     longest = MAX_HOURLY_DAYS if query.step == "hour" else MAX_DAYS
@@ -142,53 +142,39 @@ def _floor(at: datetime, width: timedelta) -> datetime:
 async def _rows(db: Database, project_id: str, query: TrendQuery) -> list[Row]:
     about = store.About(
         project_id=project_id, since=query.since, until=query.until, step=query.step,
-        narrowed=_narrowed(query.where),
+        narrowed=where(Query(terms=query.where), "trace", datetime.now(UTC)),
     )  # fmt: skip
     if query.metric.startswith(SCORE):
         name = query.metric.removeprefix(SCORE)
         return await store.read_scores(db, about, name, by=query.by)
-    rest = [one for one in query.by if one != "reason"]
-    cells = await store.read_cells(db, about, by=rest)
     if query.metric != "reason_share":
-        return cells
-    given = await store.read_reasons(db, about, by=query.by)
-    return _reason_rows(cells, given, query.by)
+        return await store.read_cells(db, about, by=query.by)
+    rest = [one for one in query.by if one != "reason"]
+    told = await store.read_reasons(db, about, by=rest)
+    return _reason_rows(told, query.by)
 
 
-def _reason_rows(cells: Sequence[Row], given: Sequence[Row], by: Sequence[str]) -> list[Row]:
+def _reason_rows(told: Sequence[Row], by: Sequence[str]) -> list[Row]:
     """Give every reason each step in which anything was judged: silence counts as zero."""
     place = by.index("reason")
+    names = [f"key_{n}" for n in range(len(by))]
     counts: dict[tuple[object, ...], int] = {}
     reasons: dict[tuple[str, ...], set[str]] = defaultdict(set)
-    for row in given:
-        keys = _key(row, len(by))
-        rest = keys[:place] + keys[place + 1 :]
-        counts[row["at"], *keys] = int(row["traces"])
-        reasons[rest].add(keys[place])
+    for row in told:
+        if row["reason"] is not None:
+            rest = _key(row, len(by) - 1)
+            counts[row["at"], *rest, row["reason"]] = row["given"]
+            reasons[rest].add(row["reason"])
     rows: list[Row] = []
-    for cell in cells:
-        rest = _key(cell, len(by) - 1)
+    for row in told:
+        if row["reason"] is not None:
+            continue
+        rest, at, judged = _key(row, len(by) - 1), row["at"], row["judged"]
         for reason in reasons[rest]:
-            keys = (*rest[:place], reason, *rest[place:])
-            named = {f"key_{n}": value for n, value in enumerate(keys)}
-            # The two were read one after the other: what came between is in one of them alone.
-            given_here = min(counts.get((cell["at"], *keys), 0), int(cell["judged"]))
-            rows.append(dict(cell) | named | {"given": given_here})
+            keys = zip(names, (*rest[:place], reason, *rest[place:]), strict=True)
+            given = counts.get((at, *rest, reason), 0)
+            rows.append({"at": at, "judged": judged, "given": given, **dict(keys)})
     return rows
-
-
-def _narrowed(terms: Sequence[Term]) -> Where:
-    return where_columns([_with_version(term) for term in terms],
-                         {name: name for name in store.DIMENSIONS})  # fmt: skip
-
-
-def _with_version(term: Term) -> Term:
-    """Let a prompt without a version mean any of them: the column holds name@version."""
-    if term.field != "prompt":
-        return term
-    return replace(term, values=tuple(
-        value if "@" in value or value.endswith("*") else f"{value}@*" for value in term.values
-    ))  # fmt: skip
 
 
 def _key(row: Row, size: int) -> tuple[str, ...]:

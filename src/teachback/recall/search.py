@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +17,7 @@ from teachback.recall.highlight import highlights
 from teachback.store import search as documents
 from teachback.store import traces
 from teachback.store.database import Database
+from teachback.store.search import Asked
 from teachback.store.where import Where, where
 
 #: How many each way of searching puts forward.
@@ -51,16 +53,14 @@ async def search(
     """
     words = " ".join(query.words)
     narrowed = where(replace(query, words=()), "trace", now)
-    found = await documents.find_by_words(
-        db, project_id, words, narrowed=narrowed, limit=max(limit, CANDIDATES)
+    (asked, by_words), by_meaning = await asyncio.gather(
+        _by_words(db, project_id, words, narrowed, max(limit, CANDIDATES)),
+        _by_meaning(db, project_id, words, narrowed, embedder),
     )
-    by_words = [one.trace_id for one in found]
-    by_meaning = await _by_meaning(db, project_id, words, narrowed, embedder)
     scores = fuse(by_words, by_meaning)
-    stems = await documents.stems(db, words)
     shown = await traces.find_traces(db, project_id, list(scores)[:limit])
     return [
-        _hit(shown[trace_id], score, by_words, by_meaning, stems)
+        _hit(shown[trace_id], score, by_words, by_meaning, asked.stems)
         for trace_id, score in scores.items()
         if trace_id in shown
     ]
@@ -76,6 +76,14 @@ async def similar(
         db, project_id, Query(words=(trace.query,)), now=now, embedder=embedder, limit=limit + 1
     )
     return [hit for hit in hits if hit.trace.id != trace_id][:limit]
+
+
+async def _by_words(
+    db: Database, project_id: str, words: str, narrowed: Where, limit: int
+) -> tuple[Asked, list[str]]:
+    asked = await documents.ask_words(db, project_id, words)
+    found = await documents.find_by_words(db, project_id, asked, narrowed=narrowed, limit=limit)
+    return asked, [one.trace_id for one in found]
 
 
 async def _by_meaning(

@@ -17,7 +17,8 @@ from teachback.store import contents, search, sessions, traces, trends, versions
 from teachback.store import feedback as feedback_store
 from teachback.store.database import Connection
 from teachback.store.feedback import NewFeedback, Present
-from teachback.store.traces import NewTrace
+from teachback.store.places import Place, ask_places, read_places
+from teachback.store.traces import Kept, NewTrace
 from teachback.store.versions import Version
 
 Outcome = Literal["stored", "duplicate", "conflict"]
@@ -35,6 +36,7 @@ class Known:
     contents: set[tuple[str, bytes]] = field(default_factory=set)
     #: Earliest time a version was seen by this process.
     versions: dict[Version, datetime] = field(default_factory=dict)
+    places: dict[Place, int] = field(default_factory=dict)
     limit: int = 50_000
 
     def absorb(self, written: Known) -> None:
@@ -43,8 +45,11 @@ class Known:
             self.contents.clear()
         if len(self.versions) > self.limit:
             self.versions.clear()
+        if len(self.places) > self.limit:
+            self.places.clear()
         self.contents |= written.contents
         self.versions |= written.versions
+        self.places |= written.places
 
 
 @dataclass(slots=True)
@@ -63,13 +68,14 @@ async def accept(connection: Connection, items: Sequence[Item], known: Known) ->
     """
     traces_ = [item for item in items if isinstance(item, NewTrace)]
     feedback = [item for item in items if isinstance(item, NewFeedback)]
-    there = await _look_up(connection, traces_, feedback)
+    there = await _look_up(connection, traces_, feedback, known)
     outcomes: dict[int, Outcome] = {}
-    fresh_traces = [item for item in traces_ if _is_fresh(item, there.traces, outcomes)]
+    fresh_traces = [item for item in traces_ if _is_fresh(item, there.traces.digests, outcomes)]
     fresh = [item for item in feedback if _is_fresh(item, there.feedback.digests, outcomes)]
     _match(fresh, traces_, there)
     await _copy(connection, fresh_traces, fresh, there)
-    written = await _complete(connection, fresh_traces, fresh, known)
+    written = Known(places=there.new_places)
+    await _complete(connection, fresh_traces, fresh, known, written)
     return Accepted([outcomes[id(item)] for item in items], written)
 
 
@@ -77,25 +83,37 @@ async def accept(connection: Connection, items: Sequence[Item], known: Known) ->
 class _There:
     """What the store holds already of a transaction's items and their targets."""
 
-    traces: dict[tuple[str, str], bytes]
+    traces: Kept
     sessions: set[tuple[str, str]]
     feedback: Present
+    #: Of all new traces, and those among them that this process did not know.
+    places: dict[Place, int]
+    new_places: dict[Place, int]
 
 
 async def _look_up(
-    connection: Connection, new_traces: list[NewTrace], feedback: list[NewFeedback]
+    connection: Connection,
+    new_traces: list[NewTrace],
+    feedback: list[NewFeedback],
+    already: Known,
 ) -> _There:
     on_traces = {_target(item) for item in feedback if item.feedback.trace_id is not None}
     on_sessions = {_target(item) for item in feedback if item.feedback.trace_id is None}
     wanted = on_traces | {(item.project_id, item.id) for item in new_traces}
+    places = {new.place for new in new_traces}
+    unknown = places - already.places.keys()
     async with connection.pipeline():
-        digests = await traces.ask_digests(connection, sorted(wanted)) if wanted else None
+        kept = await traces.ask_kept(connection, sorted(wanted)) if wanted else None
         present = await feedback_store.ask_present(connection, feedback) if feedback else None
         known = await sessions.ask_known(connection, sorted(on_sessions)) if on_sessions else None
+        placed = await ask_places(connection, unknown) if unknown else None
+    new_places = await read_places(placed) if placed else {}
     return _There(
-        await traces.read_digests(digests) if digests else {},
+        await traces.read_kept(kept) if kept else Kept({}, {}),
         await sessions.read_known(known) if known else set(),
         await feedback_store.read_present(present) if present else Present({}, {}),
+        {place: already.places[place] for place in places - unknown} | new_places,
+        new_places,
     )
 
 
@@ -103,16 +121,19 @@ async def _copy(
     connection: Connection, new_traces: list[NewTrace], feedback: list[NewFeedback], there: _There
 ) -> None:
     if new_traces:
-        await traces.copy_traces(connection, new_traces)
+        await traces.copy_traces(connection, new_traces, there.places)
     if feedback:
         await _place(connection, feedback, there.feedback.in_force)
 
 
 async def _complete(
-    connection: Connection, new_traces: list[NewTrace], feedback: list[NewFeedback], known: Known
-) -> Known:
-    """Add what follows from the records, and commit; return what was written."""
-    written = Known()
+    connection: Connection,
+    new_traces: list[NewTrace],
+    feedback: list[NewFeedback],
+    known: Known,
+    written: Known,
+) -> None:
+    """Add what follows from the records, and commit; note what was written."""
     async with connection.pipeline():
         judged = _judged(feedback)
         await search.mark_waiting(connection, sorted(judged))
@@ -135,7 +156,6 @@ async def _complete(
                 connection, sorted((project, name) for project, name in begun if name is not None)
             )
         await connection.commit()
-    return written
 
 
 def _judged(feedback: list[NewFeedback]) -> set[tuple[str, str]]:
@@ -171,10 +191,14 @@ def _judge(
 
 def _match(fresh: list[NewFeedback], new_traces: list[NewTrace], there: _There) -> None:
     """Mark the feedback whose target is there, or comes with it."""
-    here = there.traces.keys() | {(new.project_id, new.id) for new in new_traces}
+    here = {(new.project_id, new.id): there.places[new.place] for new in new_traces}
+    here |= there.traces.places
     for item in fresh:
-        on_trace = item.feedback.trace_id is not None
-        item.matched = _target(item) in (here if on_trace else there.sessions)
+        target = _target(item)
+        if item.feedback.trace_id is None:
+            item.matched = target in there.sessions
+        elif target in here:
+            item.matched, item.place_id = True, here[target]
 
 
 def _target(item: NewFeedback) -> tuple[str, str]:

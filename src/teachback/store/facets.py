@@ -66,19 +66,18 @@ def _read(rows: list[Row]) -> Facets:
 
 _FEEDBACK = sql.SQL("""
     with found as materialized (
-        select f.id, f.trace_id, f.source, f.labels from feedback f
+        select f.id, f.place_id, f.source, f.labels from feedback f
         where f.project_id = %(project)s and {narrowed}
         order by f.occurred_at desc, f.id desc limit %(most)s
     ), seen as materialized (
-        select found.*, t.role, t.surface, t.locale, t.environment, t.release,
-               coalesce(t.response_model, t.request_model) as model
-        from found left join trace t on t.project_id = %(project)s and t.id = found.trace_id
+        select found.*, p.role, p.surface, p.locale, p.environment, p.release, p.model
+        from found left join place p on p.project_id = %(project)s and p.id = found.place_id
     ), counted as (
         select field, value, count(*) as n
         from seen, lateral (values ('source', source), ('role', role), ('surface', surface),
             ('locale', locale), ('environment', environment), ('release', release),
             ('model', model)) as each (field, value)
-        where value is not null group by field, value
+        where value <> '' group by field, value
         union all
         select 'reason', label, count(*) from seen, unnest(labels) as label group by label
         union all
@@ -98,11 +97,12 @@ _SESSIONS = sql.SQL("""
         order by s.ended_at desc, s.id desc limit %(most)s
     ), seen as (
         select distinct t.session_id, each.field, each.value
-        from found join trace t on t.project_id = %(project)s and t.session_id = found.id,
-        lateral (values ('role', t.role), ('surface', t.surface), ('locale', t.locale),
-            ('environment', t.environment), ('release', t.release),
-            ('model', coalesce(t.response_model, t.request_model))) as each (field, value)
-        where each.value is not null
+        from found join trace t on t.project_id = %(project)s and t.session_id = found.id
+        join place p on p.project_id = %(project)s and p.id = t.place_id,
+        lateral (values ('role', p.role), ('surface', p.surface), ('locale', p.locale),
+            ('environment', p.environment), ('release', p.release), ('model', p.model)
+        ) as each (field, value)
+        where each.value <> ''
     ), counted as (
         select field, value, count(*) as n from seen group by field, value
     )

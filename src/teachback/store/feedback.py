@@ -9,13 +9,11 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from psycopg import sql
-
 from teachback.errors import NotFound
-from teachback.model.feedback import Feedback, Kind, Selector, Source
+from teachback.model.feedback import Feedback, Selector
 from teachback.store.copy import as_array, as_columns, as_json, as_time, copy_rows, copy_statement
 from teachback.store.database import Connection, Cursor, Database, Row
-from teachback.store.where import Where, direction
+from teachback.store.places import NOWHERE
 
 _PLAIN = (
     "id", "trace_id", "span_id", "session_id", "submission_id", "kind", "name", "source",
@@ -25,7 +23,7 @@ _PLAIN = (
 _TIMES = ("occurred_at", "received_at")
 _plain_values = attrgetter(*_PLAIN)
 _COLUMNS = (
-    "project_id", "natural_key", "negative", "matched", "digest", "labels", "selector",
+    "project_id", "place_id", "natural_key", "negative", "matched", "digest", "labels", "selector",
     "metadata", *_TIMES, *_PLAIN,
 )  # fmt: skip
 _COPY = copy_statement("feedback", _COLUMNS)
@@ -44,6 +42,8 @@ class NewFeedback:
     digest: bytes
     #: Its target is there; found out while it is stored.
     matched: bool = False
+    #: Place of its trace.
+    place_id: int = NOWHERE
 
     @property
     def id(self) -> str:
@@ -136,10 +136,11 @@ async def match_traces(connection: Connection, keys: Sequence[tuple[str, str]]) 
     await connection.execute(
         """
         with matched as (
-            update feedback set matched = true
-            where not matched and trace_id is not null
-              and (project_id, trace_id) in (select * from unnest(%s::uuid[], %s::text[]))
-            returning project_id, trace_id
+            update feedback f set matched = true, place_id = t.place_id
+            from unnest(%s::uuid[], %s::text[]) as here (project_id, id)
+            join trace t using (project_id, id)
+            where not f.matched and f.project_id = here.project_id and f.trace_id = here.id
+            returning f.project_id, f.trace_id
         ) insert into search_waiting select distinct * from matched
         """,
         as_columns(keys),
@@ -167,7 +168,9 @@ async def match_waiting(db: Database) -> int:
     row = await db.one(
         """
         with matched as (
-            update feedback f set matched = true
+            update feedback f set matched = true, place_id = coalesce((
+                select t.place_id from trace t
+                where t.project_id = f.project_id and t.id = f.trace_id), 0)
             where not matched and (
                 exists (select from trace t where t.project_id = f.project_id and t.id = f.trace_id)
                 or exists (select from session s
@@ -234,83 +237,6 @@ async def list_for_targets(
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Filters:
-    """What a list of feedback is narrowed to; None does not narrow."""
-
-    kind: Kind | None = None
-    name: str | None = None
-    source: Source | None = None
-    author: str | None = None
-    trace_id: str | None = None
-    session_id: str | None = None
-    label: str | None = None
-    environment: str | None = None
-    negative: bool | None = None
-    unmatched: bool | None = None
-    withdrawn: bool | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-async def list_feedback(
-    db: Database,
-    project_id: str,
-    filters: Filters,
-    *,
-    narrowed: Where | None = None,
-    before: tuple[datetime, str] | None = None,
-    oldest: bool = False,
-    limit: int = 50,
-) -> list[Row]:
-    """Return feedback in force, newest or oldest first; `before` is (occurred_at, id) last seen."""
-    narrowed = narrowed or Where(sql.SQL("true"))
-    return await db.all(
-        sql.SQL("""
-        select * from feedback f
-        where project_id = %(project)s
-          and (%(kind)s::text is null or kind = %(kind)s)
-          and (%(name)s::text is null or name = %(name)s)
-          and (%(source)s::text is null or source = %(source)s)
-          and (%(author)s::text is null or author = %(author)s)
-          and (%(trace)s::text is null or trace_id = %(trace)s)
-          and (%(session)s::text is null or session_id = %(session)s)
-          and (%(label)s::text is null or %(label)s = any(labels))
-          and (%(negative)s::boolean is null or negative = %(negative)s)
-          and (%(unmatched)s::boolean is null or matched <> %(unmatched)s)
-          and (%(withdrawn)s::boolean is null or withdrawn = %(withdrawn)s)
-          and (%(environment)s::text is null or exists (
-               select from trace t where t.project_id = f.project_id and t.id = f.trace_id
-               and t.environment = %(environment)s))
-          and (%(since)s::timestamptz is null or occurred_at >= %(since)s)
-          and (%(until)s::timestamptz is null or occurred_at < %(until)s)
-          and (%(at)s::timestamptz is null or (occurred_at, id) {beyond} (%(at)s, %(id)s))
-          and {narrowed}
-        order by occurred_at {order}, id {order} limit %(limit)s
-        """).format(narrowed=narrowed.text, **direction(oldest=oldest)),
-        {
-            **narrowed.params,
-            "project": project_id,
-            "kind": filters.kind,
-            "name": filters.name,
-            "source": filters.source,
-            "author": filters.author,
-            "trace": filters.trace_id,
-            "session": filters.session_id,
-            "label": filters.label,
-            "environment": filters.environment,
-            "negative": filters.negative,
-            "unmatched": filters.unmatched,
-            "withdrawn": filters.withdrawn,
-            "since": filters.since,
-            "until": filters.until,
-            "at": before and before[0],
-            "id": before and before[1],
-            "limit": limit,
-        },
-    )
-
-
 def from_row(row: Row) -> Feedback:
     """Make a feedback of its row."""
     values: dict[str, Any] = {name: row[name] for name in (*_PLAIN, *_TIMES)}
@@ -324,6 +250,7 @@ def _row(new: NewFeedback) -> tuple[object, ...]:
     feedback = new.feedback
     return (
         new.project_id,
+        new.place_id,
         new.natural_key,
         new.negative,
         new.matched,

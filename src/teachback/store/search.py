@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +12,7 @@ from psycopg import sql
 from teachback.store import vectors
 from teachback.store.copy import as_columns
 from teachback.store.database import Connection, Database
+from teachback.store.places import find_places
 from teachback.store.where import Where
 
 #: Code points of each part that are indexed: a tsvector ends at one megabyte.
@@ -24,11 +27,33 @@ COUNT_LOCK = 8_700_003
 COMMON = 0.05
 #: A word in no more documents than this is looked up however small the project.
 FEW = 100
-#: Words of a query that are looked up, rarest first, and documents that are ranked: common words
-#: alone would rank a large part of the project.
-MAX_WORDS, MAX_RANKED = 16, 800
+#: Words of a query that count, rarest first, and documents that are ranked: more say little, and
+#: take long.
+MAX_WORDS, MAX_RANKED = 16, 3_000
 #: BM25, the usual constants: saturation of repeated words, and weight of the length.
 K1, B = 1.2, 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a query, in the form under which it is kept."""
+
+    word: str
+    #: Documents that hold it; 0 where at most one does.
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The words of a query, rarest first, and what they are weighed against."""
+
+    words: tuple[Word, ...]
+    documents: float
+    average_length: float
+
+    @property
+    def stems(self) -> list[str]:
+        return [one.word for one in self.words]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +97,7 @@ _DOCUMENTS = """
     with wanted as (
         select * from unnest(%s::uuid[], %s::text[]) as wanted (project_id, trace_id)
     ), words as (
-        select w.project_id, w.trace_id,
+        select w.project_id, w.trace_id, t.place_id,
                case when coalesce(t.locale, 'en') ilike 'en%%' then 'english' else 'simple' end
                    ::regconfig as language,
                concat_ws(E'\n', left(t.query, %s), left(t.output, 50000), (
@@ -83,8 +108,8 @@ _DOCUMENTS = """
                            and not f.withdrawn order by occurred_at limit 50) f)) as words
         from wanted w join trace t on t.project_id = w.project_id and t.id = w.trace_id
     )
-    insert into search_document (project_id, trace_id, tsv)
-    select project_id, trace_id, to_tsvector(language, left(words, 200000)) from words
+    insert into search_document (project_id, trace_id, place_id, tsv)
+    select project_id, trace_id, place_id, to_tsvector(language, left(words, 200000)) from words
     on conflict (project_id, trace_id) do update set tsv = excluded.tsv
 """
 
@@ -132,59 +157,116 @@ async def count_words(db: Database) -> int:
     return int(row["documents"])
 
 
+async def ask_words(db: Database, project_id: str, text: str) -> Asked:
+    """Return the words of a text, and in how many documents of the project they stand."""
+    rows = await db.all(
+        """
+        select size.documents, size.average_length, lexeme as word,
+               coalesce(known.documents, 0) as held
+        from (select coalesce(max(documents), 1)::float8 as documents,
+                     coalesce(max(average_length), 50) as average_length
+              from search_size where project_id = %(project)s) as size
+        cross join unnest(tsvector_to_array(
+            to_tsvector('english', %(text)s::text) || to_tsvector('simple', %(text)s::text)
+        )) as lexeme
+        left join search_term known on known.project_id = %(project)s and known.word = lexeme
+        where length(lexeme) <= 200 order by held, word
+        """,
+        {"project": project_id, "text": text},
+    )
+    words = tuple(Word(row["word"], row["held"]) for row in rows)
+    return Asked(words, *((rows[0]["documents"], rows[0]["average_length"]) if rows else (1, 50)))
+
+
 async def find_by_words(
-    db: Database, project_id: str, words: str, *, narrowed: Where, limit: int
+    db: Database, project_id: str, asked: Asked, *, narrowed: Where, limit: int
 ) -> list[Found]:
-    """Return the traces whose documents hold words of the text, best first by BM25.
+    """Return the traces whose documents hold words of the query, best first by BM25.
 
     Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009. Its
     length is the count of different words.
     """
+    places = await find_places(db, project_id, narrowed)
+    if not asked.words or places == "{}":
+        return []
+    words = asked.words[:MAX_WORDS]
     params = {
-        "project": project_id, "words": words, "common": COMMON, "few": FEW, "max_words": MAX_WORDS,
-        "max_ranked": MAX_RANKED, "k1": K1, "b": B, "limit": limit, **narrowed.params,
+        **narrowed.params, "project": project_id, "places": places, "limit": limit,
+        "candidates": candidates(asked), "most": MAX_RANKED, "average": asked.average_length,
+        "k1": K1, "b": B,
+        **{f"word{n}": _quoted(one) for n, one in enumerate(words)},
+        **{f"idf{n}": _idf(one, asked) for n, one in enumerate(words)},
     }  # fmt: skip
-    joined = _TRACE if narrowed.params else sql.SQL("")
-    rows = await db.all(_RANKED.format(narrowed=narrowed.text, joined=joined), params)
-    return [Found(row["trace_id"], row["bm25"]) for row in rows]
+    weights = [
+        _WEIGHT.format(word=sql.Placeholder(f"word{n}"), idf=sql.Placeholder(f"idf{n}"))
+        for n in range(len(words))
+    ]
+    statement = _RANKED.format(
+        joined=_TRACE if narrowed.of_trace else sql.SQL(""),
+        placed=sql.SQL("d.place_id = any(%(places)s::integer[])" if places else "true"),
+        narrowed=narrowed.of_trace or sql.SQL("true"),
+        bm25=sql.SQL(" + ").join(weights),
+    )
+    return [Found(row["trace_id"], row["bm25"]) for row in await db.all(statement, params)]
+
+
+def candidates(asked: Asked) -> str:
+    """Choose which documents are ranked, as a tsquery: those with a rare word, or with two others.
+
+    As many as can be ranked, by what is known of the words; common words count while they are
+    the only ones.
+    """
+    most = max(COMMON * asked.documents, FEW)
+    words = [
+        one for n, one in enumerate(asked.words[:MAX_WORDS]) if n == 0 or one.documents <= most
+    ]
+    room = float(MAX_RANKED)
+    picked: list[str] = []
+    while words and words[0].documents <= room:
+        room -= words[0].documents
+        picked.append(_quoted(words.pop(0)))
+    together = [
+        # Words that belong together meet more often than by chance.
+        (2 * one.documents * other.documents / asked.documents, one, other)
+        for one, other in itertools.combinations(words, 2)
+    ]
+    for expected, one, other in sorted(together, key=lambda pair: pair[0]):
+        room -= expected
+        if room < 0 and picked:
+            break
+        picked.append(f"({_quoted(one)} & {_quoted(other)})")
+    return " | ".join(picked or [_quoted(one) for one in words])
+
+
+def _quoted(word: Word) -> str:
+    escaped = word.word.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
+
+
+def _idf(word: Word, asked: Asked) -> float:
+    without = max(asked.documents - word.documents + 0.5, 0.5)
+    return math.log(1 + without / (word.documents + 0.5))
 
 
 _TRACE = sql.SQL("join trace t on t.project_id = d.project_id and t.id = d.trace_id")
+#: Of one word, `ts_rank` is 0.6 / pi^2 times the sum of 1/k^2 for k up to how often it stands in
+#: the document, which tells how often that is, far cheaper than a look at every word in it.
+_WEIGHT = sql.SQL(
+    "{idf}::float8 * (select often * (1 + k1) / (often + k) from (select round("
+    "1 / (pi() * pi() / 6 * (1 - 10 * ts_rank(tsv, {word}::tsquery))) - 0.5) as often) o)"
+)
 _RANKED = sql.SQL("""
-    with size as (
-        select coalesce(max(documents), 1)::float8 as documents,
-               coalesce(max(average_length), 50) as average_length
-        from search_size where project_id = %(project)s
-    ), asked as (
-        select lexeme as word, coalesce(known.documents, 0) as documents,
-               ln(1 + greatest(size.documents - coalesce(known.documents, 0) + 0.5, 0.5)
-                      / (coalesce(known.documents, 0) + 0.5)) as idf
-        from size, unnest(tsvector_to_array(
-                 to_tsvector('english', %(words)s::text)
-                 || to_tsvector('simple', %(words)s::text))) as lexeme
-        left join search_term known on known.project_id = %(project)s and known.word = lexeme
-        where length(lexeme) <= 200 order by 2 limit %(max_words)s
-    ), told as (
-        select *, sum(documents) over (order by documents, word) as ranked,
-               row_number() over (order by documents, word) as place from asked
-    ), picked as (
-        select word from told, size
-        where place = 1 or (told.documents <= greatest(%(common)s * size.documents, %(few)s)
-                            and told.ranked <= %(max_ranked)s)
-    ), candidate as (
-        select d.trace_id, d.tsv from search_document d
-        {joined}
-        where d.project_id = %(project)s
-          and d.tsv @@ (select string_agg(quote_literal(word), ' | ')::tsquery from picked)
-          and {narrowed}
-        limit %(max_ranked)s
+    with candidate as (
+        select d.trace_id, d.tsv from search_document d {joined}
+        where d.project_id = %(project)s and d.tsv @@ %(candidates)s::tsquery
+          and {placed} and {narrowed}
+        limit %(most)s
     )
-    select trace_id, (
-        select sum(idf * often * (%(k1)s + 1)
-                   / (often + %(k1)s * (1 - %(b)s + %(b)s * length(tsv) / average_length)))
-        from (select lexeme, least(cardinality(positions), 255) as often from unnest(tsv)) as held
-        join asked on asked.word = held.lexeme, size) as bm25
-    from candidate order by bm25 desc nulls last, trace_id limit %(limit)s
+    select trace_id, {bm25} as bm25 from (
+        select *, %(k1)s::float8 as k1,
+               %(k1)s * (1 - %(b)s + %(b)s * length(tsv) / %(average)s::float8) as k
+        from candidate) c
+    order by bm25 desc, trace_id limit %(limit)s
 """)
 
 

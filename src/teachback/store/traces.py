@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
@@ -16,6 +16,7 @@ from teachback.store.contents import content_hash, find_contents, from_wire, to_
 from teachback.store.copy import as_array, as_columns, as_json, as_time, copy_rows, copy_statement
 from teachback.store.database import Connection, Cursor, Database, Row
 from teachback.store.injections import NewInjection, copy_injections
+from teachback.store.places import Place, place_of
 from teachback.store.versions import Version, versions_of
 from teachback.store.where import Where, direction
 
@@ -28,7 +29,7 @@ _PLAIN = (
 _TIMES = ("started_at", "received_at")
 _plain_values = attrgetter(*_PLAIN)
 _COPY = copy_statement(
-    "trace", ("project_id", "digest", "context", "tags", "metadata", *_TIMES, *_PLAIN)
+    "trace", ("project_id", "place_id", "digest", "context", "tags", "metadata", *_TIMES, *_PLAIN)
 )
 
 _SPAN_PLAIN = (
@@ -52,6 +53,7 @@ class NewTrace:
     hashes: tuple[bytes, ...]
     #: What the trace ran with.
     versions: tuple[Version, ...]
+    place: Place
 
     @classmethod
     def of(cls, project_id: str, trace: Trace, digest: bytes) -> NewTrace:
@@ -64,32 +66,49 @@ class NewTrace:
                 for item in trace.context
             ]
         )
-        return cls(project_id, trace, digest, hashes, versions_of(project_id, trace, hashes))
+        return cls(
+            project_id, trace, digest, hashes, versions_of(project_id, trace, hashes),
+            place_of(project_id, trace, hashes),
+        )  # fmt: skip
 
     @property
     def id(self) -> str:
         return self.trace.id
 
 
-async def ask_digests(connection: Connection, keys: Sequence[tuple[str, str]]) -> Cursor:
-    """Ask for the fingerprints of those (project id, trace id) that are kept already."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is there of the traces that were asked for, each by (project id, trace id)."""
+
+    digests: dict[tuple[str, str], bytes]
+    places: dict[tuple[str, str], int]
+
+
+async def ask_kept(connection: Connection, keys: Sequence[tuple[str, str]]) -> Cursor:
+    """Ask for fingerprint and place of those (project id, trace id) that are kept already."""
     return await connection.execute(
         """
-        select project_id::text, id, digest from trace
+        select project_id::text, id, digest, place_id from trace
         where (project_id, id) in (select * from unnest(%s::uuid[], %s::text[]))
         """,
         as_columns(keys),
     )
 
 
-async def read_digests(cursor: Cursor) -> dict[tuple[str, str], bytes]:
-    """Read the answer to `ask_digests`."""
-    return {(row["project_id"], row["id"]): row["digest"] for row in await cursor.fetchall()}
+async def read_kept(cursor: Cursor) -> Kept:
+    """Read the answer to `ask_kept`."""
+    rows = await cursor.fetchall()
+    return Kept(
+        {(row["project_id"], row["id"]): row["digest"] for row in rows},
+        {(row["project_id"], row["id"]): row["place_id"] for row in rows},
+    )
 
 
-async def copy_traces(connection: Connection, traces: Sequence[NewTrace]) -> None:
+async def copy_traces(
+    connection: Connection, traces: Sequence[NewTrace], places: Mapping[Place, int]
+) -> None:
     """Add traces that are not there yet, with their spans; contents are kept elsewhere."""
-    await copy_rows(connection, _COPY, map(_trace_row, traces))
+    await copy_rows(connection, _COPY, [_trace_row(new, places[new.place]) for new in traces])
     spans = [row for new in traces for row in _span_rows(new)]
     if spans:
         await copy_rows(connection, _COPY_SPANS, spans)
@@ -246,11 +265,12 @@ def from_row(row: Row) -> Trace:
     return Trace(**values, context=context, tags=tuple(row["tags"] or ()), metadata=row["metadata"])
 
 
-def _trace_row(new: NewTrace) -> tuple[object, ...]:
+def _trace_row(new: NewTrace, place_id: int) -> tuple[object, ...]:
     trace = new.trace
     context = [_context_value(*pair) for pair in zip(trace.context, new.hashes, strict=True)]
     return (
         new.project_id,
+        place_id,
         new.digest,
         as_json(context or None),
         as_array(trace.tags) if trace.tags else None,

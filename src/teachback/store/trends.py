@@ -1,7 +1,7 @@
 """Roll-ups for trends: marked out of date with each record, made anew by the worker.
 
-A read takes days, then hours, that are up to date from the cells, and the rest from the records:
-in one statement, so that it is exact right after any write.
+A read takes days, then hours, that are up to date from the cells, and makes the cells of the rest
+from the records: in one statement, so that it is exact right after any write.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ SETTLE_S, PATIENCE = 1.0, 10
 REFRESH_TIMEOUT = "10min"
 #: Any fixed number, other than those of migrations and set-up: one process works at a time.
 LOCK = 8_700_004
-DIMENSIONS = ("model", "prompt", "environment", "role", "surface", "locale", "release")
 _SUMS = (
     "traces", "failed", "judged", "negative", "corrected", "feedback", "latency_n", "latency_sum",
     "latency_squares", "cost_n", "cost_sum", "cost_squares",
@@ -98,85 +97,116 @@ async def refresh(db: Database) -> int:
     return len(hours)
 
 
+async def waiting(db: Database) -> int:
+    """Return how many marks of hours are not worked off."""
+    row = await db.one("select count(*) as n from trend_dirty")
+    assert row is not None  # an aggregate has one row
+    return int(row["n"])
+
+
+#: The hours to make, and the days that they are in.
 _HOURS: LiteralString = """
-    with hour as (
+    with hour as materialized (
         select * from unnest(%(p)s::uuid[], %(a)s::timestamptz[]) as hour (project_id, at)
+    ), day as materialized (
+        select distinct project_id, date_trunc('day', at, 'UTC') as at from hour
     )
 """
-_DAYS: LiteralString = """
-    with day as (
-        select distinct project_id, date_trunc('day', at, 'UTC') as at
-        from unnest(%(p)s::uuid[], %(a)s::timestamptz[]) as hour (project_id, at)
+#: The records of these hours. `offset 0` keeps the planner from turning ranges of time, and single
+#: traces, into one scan of everything.
+_SEEN: LiteralString = """,
+    seen as materialized (
+        select hour.project_id, hour.at, t.* from hour cross join lateral (
+            select t.id, t.place_id, t.error is not null as failed,
+                   -- Larger values are nobody's, and their squares would not fit.
+                   case when t.latency_ms <= 1e100 then t.latency_ms end as latency_ms,
+                   case when t.cost_usd <= 1e100 then t.cost_usd end as cost_usd
+            from trace t where t.project_id = hour.project_id and t.started_at >= hour.at
+                and t.started_at < hour.at + interval '1 hour' offset 0) t
+    ), said as materialized (
+        select seen.project_id, seen.at, seen.place_id, seen.id, f.*,
+               f.source = 'end_user' and f.kind <> 'implicit' as judges
+        from seen cross join lateral (
+            select f.kind, f.name, f.source, f.negative, f.correction is not null as corrects,
+                   f.labels, f.score
+            from trend_feedback f
+            where f.project_id = seen.project_id and f.trace_id = seen.id offset 0) f
     )
 """
-_SLICE: LiteralString = """md5(jsonb_build_array(
-    t.model, t.prompt, t.environment, t.role, t.surface, t.locale, t.release)::text)::uuid"""
-#: `offset 0` keeps the planner from turning the ranges of time into one scan of everything.
-_PLACES: LiteralString = """
-    hour cross join lateral (
-        select * from trend_place t where t.project_id = hour.project_id
-            and t.started_at >= hour.at and t.started_at < hour.at + interval '1 hour' offset 0) t
-"""
-_TRACES: LiteralString = """
-    hour cross join lateral (
-        select * from trend_trace t where t.project_id = hour.project_id
-            and t.started_at >= hour.at and t.started_at < hour.at + interval '1 hour' offset 0) t
-"""
-_GONE: LiteralString = """
-    with gone as (
-        select project_id, 'hour' as width, at
-        from unnest(%(p)s::uuid[], %(a)s::timestamptz[]) as hour (project_id, at)
-        union
-        select project_id, 'day', date_trunc('day', at, 'UTC')
-        from unnest(%(p)s::uuid[], %(a)s::timestamptz[]) as hour (project_id, at)
+_HOUR_CELLS: LiteralString = """,
+    counted as (
+        select project_id, at, place_id, count(*)::int as traces,
+               count(*) filter (where failed)::int as failed,
+               count(latency_ms)::int as latency_n, coalesce(sum(latency_ms), 0) as latency_sum,
+               coalesce(sum(latency_ms * latency_ms), 0) as latency_squares,
+               count(cost_usd)::int as cost_n, coalesce(sum(cost_usd), 0) as cost_sum,
+               coalesce(sum(cost_usd * cost_usd), 0) as cost_squares
+        from seen group by project_id, at, place_id
+    ), judged as (
+        select project_id, at, place_id, count(*) filter (where judged)::int as judged,
+               count(*) filter (where negative)::int as negative,
+               count(*) filter (where corrected)::int as corrected, sum(n)::int as feedback
+        from (select project_id, at, place_id, id, bool_or(judges) as judged,
+                     bool_or(judges and negative) as negative,
+                     bool_or(source = 'end_user' and corrects) as corrected, count(*) as n
+              from said group by project_id, at, place_id, id) as trace
+        group by project_id, at, place_id
+    ), given as (
+        select project_id, at, place_id, array_agg(reason order by reason) as reasons,
+               array_agg(n order by reason) as given
+        from (select project_id, at, place_id, reason, count(distinct id)::int as n
+              from said cross join unnest(labels) as reason
+              where kind = 'reasons' and source = 'end_user'
+              group by project_id, at, place_id, reason) as each
+        group by project_id, at, place_id
+    ), made as (
+        select project_id, 'hour' as width, at, place_id, traces, failed,
+               coalesce(judged, 0) as judged, coalesce(negative, 0) as negative,
+               coalesce(corrected, 0) as corrected, coalesce(feedback, 0) as feedback,
+               latency_n, latency_sum, latency_squares, cost_n, cost_sum, cost_squares,
+               reasons, given
+        from counted left join judged using (project_id, at, place_id)
+        left join given using (project_id, at, place_id)
     )
 """
-_ARE_GONE: LiteralString = """ c using gone
-    where c.project_id = gone.project_id and c.width = gone.width and c.at = gone.at"""
-_CELL_SUMS: LiteralString = """
-    count(*), sum(failed), sum(judged), sum(negative), sum(corrected), sum(feedback),
-    count(latency_ms), coalesce(sum(latency_ms), 0), coalesce(sum(latency_ms * latency_ms), 0),
-    count(cost_usd), coalesce(sum(cost_usd), 0), coalesce(sum(cost_usd * cost_usd), 0)
+_HOUR_SCORES: LiteralString = """,
+    made as (
+        select project_id, 'hour' as width, at, place_id, name, count(*)::int as n,
+               sum(score) as total, sum(score * score) as squares
+        from said where score is not null group by project_id, at, place_id, name
+    )
 """
+_GONE: LiteralString = """ c using (
+    select project_id, 'hour' as width, at from hour union select project_id, 'day', at from day
+) as gone where c.project_id = gone.project_id and c.width = gone.width and c.at = gone.at"""
+_OF_DAY: LiteralString = """c on c.project_id = day.project_id and c.width = 'hour'
+    and c.at >= day.at and c.at < day.at + interval '1 day'"""
 _REFRESH: tuple[LiteralString, ...] = (
-    _GONE + "delete from trend_cell" + _ARE_GONE,
-    _GONE + "delete from trend_reason" + _ARE_GONE,
-    _GONE + "delete from trend_score" + _ARE_GONE,
+    _HOURS + "delete from trend_cell" + _GONE,
+    _HOURS + "delete from trend_score" + _GONE,
+    _HOURS + _SEEN + _HOUR_CELLS + "insert into trend_cell select * from made",
+    _HOURS + _SEEN + _HOUR_SCORES + "insert into trend_score select * from made",
     _HOURS + """
-    insert into trend_slice
-    select distinct t.project_id, """ + _SLICE + """, t.model, t.prompt, t.environment, t.role,
-           t.surface, t.locale, t.release
-    from """ + _PLACES + " on conflict do nothing",
-    _HOURS + "insert into trend_cell select t.project_id, 'hour', hour.at, " + _SLICE + ", "
-    + _CELL_SUMS + " from " + _TRACES + " group by 1, 2, 3, 4",
-    _HOURS + "insert into trend_reason select t.project_id, 'hour', hour.at, " + _SLICE + """,
-           given.reason, count(distinct t.id)
-    from """ + _PLACES + """
-    join trend_feedback f on f.project_id = t.project_id and f.trace_id = t.id
-        and f.kind = 'reasons' and f.source = 'end_user'
-    cross join unnest(f.labels) as given (reason) group by 1, 2, 3, 4, 5""",
-    _HOURS + "insert into trend_score select t.project_id, 'hour', hour.at, " + _SLICE + """,
-           f.name, count(*), sum(f.score), sum(f.score * f.score)
-    from """ + _PLACES + """
-    join trend_feedback f on f.project_id = t.project_id and f.trace_id = t.id
-        and f.score is not null group by 1, 2, 3, 4, 5""",
-    _DAYS + """
     insert into trend_cell
-    select c.project_id, 'day', day.at, c.slice_id, sum(traces), sum(failed), sum(judged),
-           sum(negative), sum(corrected), sum(feedback), sum(latency_n), sum(latency_sum),
-           sum(latency_squares), sum(cost_n), sum(cost_sum), sum(cost_squares)
-    from day join trend_cell c on c.project_id = day.project_id and c.width = 'hour'
-        and c.at >= day.at and c.at < day.at + interval '1 day' group by 1, 2, 3, 4""",
-    _DAYS + """
-    insert into trend_reason
-    select c.project_id, 'day', day.at, c.slice_id, c.reason, sum(c.traces)
-    from day join trend_reason c on c.project_id = day.project_id and c.width = 'hour'
-        and c.at >= day.at and c.at < day.at + interval '1 day' group by 1, 2, 3, 4, 5""",
-    _DAYS + """
+    select sums.*, listed.reasons, listed.given
+    from (select c.project_id, 'day', day.at, c.place_id, sum(traces), sum(failed), sum(judged),
+                 sum(negative), sum(corrected), sum(feedback), sum(latency_n), sum(latency_sum),
+                 sum(latency_squares), sum(cost_n), sum(cost_sum), sum(cost_squares)
+          from day join trend_cell """ + _OF_DAY + """ group by c.project_id, day.at, c.place_id
+    ) as sums (project_id, width, at, place_id)
+    left join (
+        select project_id, at, place_id, array_agg(reason order by reason) as reasons,
+               array_agg(n order by reason) as given
+        from (select c.project_id, day.at, c.place_id, each.reason, sum(each.n)::int as n
+              from day join trend_cell """ + _OF_DAY + """
+              cross join unnest(c.reasons, c.given) as each (reason, n)
+              group by c.project_id, day.at, c.place_id, each.reason) as told
+        group by project_id, at, place_id
+    ) as listed using (project_id, at, place_id)""",
+    _HOURS + """
     insert into trend_score
-    select c.project_id, 'day', day.at, c.slice_id, c.name, sum(c.n), sum(c.total), sum(c.squares)
-    from day join trend_score c on c.project_id = day.project_id and c.width = 'hour'
-        and c.at >= day.at and c.at < day.at + interval '1 day' group by 1, 2, 3, 4, 5""",
+    select c.project_id, 'day', day.at, c.place_id, c.name, sum(c.n), sum(c.total), sum(c.squares)
+    from day join trend_score """ + _OF_DAY + " group by c.project_id, day.at, c.place_id, c.name",
     _HOURS + """
     insert into trend_pace
     select project_id, at, clock_timestamp() - transaction_timestamp() from hour
@@ -192,52 +222,61 @@ class About:
     since: datetime
     until: datetime
     step: Step
+    #: Conditions on places.
     narrowed: Where
 
 
 async def read_cells(db: Database, about: About, *, by: Sequence[str]) -> list[Row]:
     """Return the sums of each step and combination of dimensions."""
-    sums = sql.SQL(", ").join(
-        sql.SQL("sum({0}) as {0}").format(sql.Identifier(name)) for name in _SUMS
-    )
-    return await _read(db, about, _CELLS, sums, by=by)
+    sums = _listed("sum({0}) as {0}", _SUMS)
+    return await _read(db, about, _CELLS + _GROUPED, by=by, sums=sums)
 
 
 async def read_reasons(db: Database, about: About, *, by: Sequence[str]) -> list[Row]:
-    """Return the traces with each reason, of each step; `by` may hold `reason`."""
-    return await _read(db, about, _REASONS, sql.SQL("sum(traces) as traces"), by=by)
+    """Return the traces judged, of each step, and those with each reason; `by` holds no `reason`.
+
+    The key `reason` is null, and `given` zero, where `judged` is told.
+    """
+    return await _read(db, about, _CELLS + _REASONS, by=by)
 
 
 async def read_scores(db: Database, about: About, name: str, *, by: Sequence[str]) -> list[Row]:
     """Return count, sum and squares of the scores under a name, of each step."""
-    sums = sql.SQL("sum(n) as n, sum(total) as total, sum(squares) as squares")
-    return await _read(db, about, _SCORES, sums, by=by, name=name)
+    sums = _listed("sum({0}) as {0}", ("n", "total", "squares"))
+    return await _read(db, about, _SCORES + _GROUPED, by=by, sums=sums, name=name)
+
+
+def _listed(form: LiteralString, names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.SQL(form).format(sql.Identifier(name)) for name in names)
 
 
 async def _read(
-    db: Database, about: About, source: LiteralString, sums: sql.Composable, *,
-    by: Sequence[str], name: str = "",
+    db: Database, about: About, source: LiteralString, *, by: Sequence[str], name: str = "",
+    **parts: sql.Composable,
 ) -> list[Row]:  # fmt: skip
     keys = [sql.SQL("{} as {}").format(sql.Identifier(one), sql.Identifier(f"key_{place}"))
             for place, one in enumerate(by)]  # fmt: skip
-    statement = sql.SQL(_FRESH + source + """
-        select date_trunc({step}, at, 'UTC') as at, {columns} from cell
-        where {narrowed} group by {groups}
-    """).format(
+    comma = sql.SQL(", ")
+    statement = sql.SQL(_FRESH + source).format(
         step=sql.Literal(about.step),
-        columns=sql.SQL(", ").join([*keys, sums]),
-        groups=sql.SQL(", ").join(sql.Literal(n + 1) for n in range(len(by) + 1)),
-        narrowed=about.narrowed.text,
-    )  # fmt: skip
+        narrowed=about.narrowed.places or sql.SQL("true"),
+        picked=comma.join([sql.SQL("p.id"), *keys]),
+        keys=comma.join([sql.SQL(""), *(sql.Identifier(f"key_{n}") for n in range(len(by)))]),
+        groups=comma.join(sql.Literal(n + 1) for n in range(len(by) + 1)),
+        reason=sql.Literal(len(by) + 2),
+        **parts,
+    )
     return await db.all(statement, {
         "project": about.project_id, "since": about.since, "until": about.until,
         "hourly": about.step == "hour", "name": name, **about.narrowed.params,
     })  # fmt: skip
 
 
-#: Which days are whole in the cells, and which hours of the others are.
+#: Which places are asked for, which days are whole in the cells, and which hours of the others are.
 _FRESH: LiteralString = """
-    with hour as materialized (
+    with picked as materialized (
+        select {picked} from place p where p.project_id = %(project)s and {narrowed}
+    ), hour as materialized (
         select distinct project_id, at from trend_dirty
         where project_id = %(project)s and at >= %(since)s and at < %(until)s
     ), opened as materialized (
@@ -245,13 +284,12 @@ _FRESH: LiteralString = """
         union select generate_series(
             date_trunc('day', %(since)s::timestamptz, 'UTC'), %(until)s, interval '1 day')
         where %(hourly)s
-    ),
+    )
 """
-#: Days and hours are two ranges of the key each; joined by `or`, they would be none, and
-#: `offset 0` keeps the planner from looking every slice up on its own.
-_WHOLE: LiteralString = """
-    whole as materialized (
-        select * from {cells} c
+#: Days and hours are two ranges of the key each; joined by `or`, they would be none.
+_WHOLE: LiteralString = """,
+    cell as (
+        select c.* from {cells} c
         where c.project_id = %(project)s and c.width = 'day'
           and c.at >= %(since)s and c.at < %(until)s and c.at not in (select at from opened)
           and {condition}
@@ -261,42 +299,29 @@ _WHOLE: LiteralString = """
             where c.project_id = %(project)s and c.width = 'hour' and c.at >= opened.at
               and c.at < opened.at + interval '1 day' and {condition} offset 0) c
         where c.at >= %(since)s and c.at < %(until)s and c.at not in (select at from hour)
-    ),
+        union all
+        select c.* from made c where {condition}
+    )
 """
-_CELLS: LiteralString = _WHOLE.format(cells="trend_cell", condition="true") + """
-    cell as (
-        select c.*, s.model, s.prompt, s.environment, s.role, s.surface, s.locale, s.release
-        from whole c join trend_slice s on s.project_id = %(project)s and s.id = c.slice_id
-        union all
-        select t.project_id, 'hour', hour.at, null, 1, failed, judged, negative, corrected,
-               feedback, (latency_ms is not null)::int, coalesce(latency_ms, 0),
-               coalesce(latency_ms * latency_ms, 0), (cost_usd is not null)::int,
-               coalesce(cost_usd, 0), coalesce(cost_usd * cost_usd, 0),
-               model, prompt, environment, role, surface, locale, release
-        from """ + _TRACES + ")"  # fmt: skip
-_REASONS: LiteralString = _WHOLE.format(cells="trend_reason", condition="true") + """
-    cell as (
-        select c.at, c.reason, c.traces,
-               s.model, s.prompt, s.environment, s.role, s.surface, s.locale, s.release
-        from whole c join trend_slice s on s.project_id = %(project)s and s.id = c.slice_id
-        union all
-        select hour.at, given.reason, count(distinct t.id),
-               model, prompt, environment, role, surface, locale, release
-        from """ + _PLACES + """
-        join trend_feedback f on f.project_id = t.project_id and f.trace_id = t.id
-            and f.kind = 'reasons' and f.source = 'end_user'
-        cross join unnest(f.labels) as given (reason)
-        group by 1, 2, 4, 5, 6, 7, 8, 9, 10)
-"""  # fmt: skip
-_SCORES: LiteralString = _WHOLE.format(cells="trend_score", condition="c.name = %(name)s") + """
-    cell as (
-        select c.at, c.n, c.total, c.squares,
-               s.model, s.prompt, s.environment, s.role, s.surface, s.locale, s.release
-        from whole c join trend_slice s on s.project_id = %(project)s and s.id = c.slice_id
-        union all
-        select hour.at, 1, f.score, f.score * f.score,
-               model, prompt, environment, role, surface, locale, release
-        from """ + _PLACES + """
-        join trend_feedback f on f.project_id = t.project_id and f.trace_id = t.id
-            and f.name = %(name)s and f.score is not null)
-"""  # fmt: skip
+_CELLS: LiteralString = (
+    _SEEN + _HOUR_CELLS + _WHOLE.replace("{cells}", "trend_cell").replace("{condition}", "true")
+)
+_SCORES: LiteralString = (
+    _SEEN
+    + _HOUR_SCORES
+    + _WHOLE.replace("{cells}", "trend_score").replace("{condition}", "c.name = %(name)s")
+)
+_GROUPED: LiteralString = """
+    select date_trunc({step}, at, 'UTC') as at{keys}, {sums}
+    from cell join picked on picked.id = cell.place_id group by {groups}
+"""
+_REASONS: LiteralString = """,
+    told as materialized (
+        select date_trunc({step}, at, 'UTC') as at{keys}, judged, reasons, given
+        from cell join picked on picked.id = cell.place_id
+    )
+    select at{keys}, null as reason, sum(judged) as judged, 0 as given from told group by {groups}
+    union all
+    select at{keys}, each.reason, 0, sum(each.n)
+    from told cross join unnest(reasons, given) as each (reason, n) group by {groups}, {reason}
+"""

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from teachback.store.copy import as_array, as_columns
 from teachback.store.database import Connection, Database
+from teachback.store.places import NOWHERE, find_places
 from teachback.store.where import Where
 
 Kind = Literal["query", "complaint"]
@@ -54,6 +55,7 @@ class Text:
     trace_id: str
     kind: Kind
     text: str
+    place_id: int = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +163,12 @@ async def list_texts(db: Database, marks: Sequence[Mark]) -> list[Text]:
             select * from unnest(%s::uuid[], %s::text[]) as wanted (project_id, trace_id)
         )
         select w.project_id::text as project_id, w.trace_id, 'query' as kind,
-               left(t.query, %s) as text
+               left(t.query, %s) as text, t.place_id
         from wanted w join trace t on t.project_id = w.project_id and t.id = w.trace_id
         union all
         select w.project_id::text, w.trace_id, 'complaint',
-               left(string_agg(left(f.comment, 8000), E'\n' order by f.occurred_at), %s)
+               left(string_agg(left(f.comment, 8000), E'\n' order by f.occurred_at), %s),
+               max(f.place_id)
         from wanted w
         join feedback f on f.project_id = w.project_id and f.trace_id = w.trace_id
         where not f.withdrawn and f.comment is not null
@@ -202,7 +205,14 @@ async def save_vectors(
 ) -> None:
     """Keep the vectors of these exchanges, and forget the marks that have not moved meanwhile."""
     kept = [
-        (v.text.project_id, v.text.trace_id, v.text.kind, f"\\x{v.text_hash.hex()}", v.vector)
+        (
+            v.text.project_id,
+            v.text.trace_id,
+            v.text.kind,
+            str(v.text.place_id),
+            f"\\x{v.text_hash.hex()}",
+            v.vector,
+        )
         for v in sorted(vectors, key=lambda v: (v.text.project_id, v.text.trace_id, v.text.kind))
     ]
     taken = sorted((mark.project_id, mark.trace_id, str(mark.mark)) for mark in marks)
@@ -219,13 +229,13 @@ def _kinds(kept: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 _SAVE = """
-    insert into embedding (project_id, model_id, trace_id, kind, text_hash, vector)
-    select project_id, %s, trace_id, kind, text_hash, vector::halfvec
-    from unnest(%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::text[])
-        as new (project_id, trace_id, kind, text_hash, vector)
+    insert into embedding (project_id, model_id, trace_id, kind, place_id, text_hash, vector)
+    select project_id, %s, trace_id, kind, place_id, text_hash, vector::halfvec
+    from unnest(%s::uuid[], %s::text[], %s::text[], %s::integer[], %s::bytea[], %s::text[])
+        as new (project_id, trace_id, kind, place_id, text_hash, vector)
     on conflict (project_id, model_id, trace_id, kind) do update
-    set text_hash = excluded.text_hash, vector = excluded.vector
-    where embedding.text_hash <> excluded.text_hash
+    set text_hash = excluded.text_hash, vector = excluded.vector, place_id = excluded.place_id
+    where (embedding.text_hash, embedding.place_id) <> (excluded.text_hash, excluded.place_id)
 """
 #: A withdrawn complaint is found no more.
 _FORGET_GONE = """
@@ -324,14 +334,17 @@ async def nearest(
     ends before, all that meet them are compared.
     """
     narrowed = narrowed or Where(sql.SQL("true"))
+    places = await find_places(db, project_id, narrowed)
+    if places == "{}":
+        return []
     params = {
         **narrowed.params,
-        "project": project_id, "near": as_vector(vector), "limit": limit,
+        "project": project_id, "near": as_vector(vector), "limit": limit, "places": places,
         "ids": as_array(ids) if ids is not None else None,
     }  # fmt: skip
     rows = []
     if ids is None and await _is_large(db, project_id, model, exact):
-        async with db.transaction() as connection:
+        async with db.transaction() as connection, connection.pipeline():
             await connection.execute(_ITERATE, (str(EF_SEARCH),))
             found = await connection.execute(_ranked(model, narrowed, indexed=True), params)
             rows = await found.fetchall()
@@ -367,12 +380,13 @@ def _ranked(model: Model, narrowed: Where, *, indexed: bool) -> sql.Composed:
     return sql.SQL(
         """
         select trace_id, kind, -(vector <#> %(near)s::halfvec) as cosine from embedding e
-        where project_id = %(project)s and model_id = {model} and {narrowed}
+        where project_id = %(project)s and model_id = {model} and {placed} and {narrowed}
           and (%(ids)s::text[] is null or trace_id = any(%(ids)s::text[]))
         order by {key} <#> %(near)s::halfvec limit %(limit)s
         """
     ).format(
         model=sql.Literal(model.id),
-        narrowed=_TRACE.format(narrowed.text) if narrowed.params else sql.SQL("true"),
+        placed=sql.SQL("place_id = any(%(places)s::integer[])" if narrowed.places else "true"),
+        narrowed=_TRACE.format(narrowed.of_trace) if narrowed.of_trace else sql.SQL("true"),
         key=sql.SQL("({})").format(typed) if indexed else sql.SQL("vector"),
     )

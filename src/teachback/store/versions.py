@@ -75,12 +75,13 @@ async def list_marks(
     """Return the versions that first appeared in a time, but for the first of each name."""
     return await db.all(
         """
-        select * from version v
-        where project_id = %(project)s and first_seen_at >= %(since)s and first_seen_at < %(until)s
-          and exists (select from version earlier
-                      where earlier.project_id = v.project_id and earlier.kind = v.kind
-                        and (earlier.name = v.name or v.kind in ('model', 'release'))
-                        and earlier.first_seen_at < v.first_seen_at)
+        select * from (
+            select v.*, min(first_seen_at) over (
+                partition by kind, case when kind in ('prompt', 'document') then name end
+            ) as begun
+            from version v where project_id = %(project)s and first_seen_at < %(until)s
+        ) as seen
+        where first_seen_at >= %(since)s and first_seen_at > begun
         order by first_seen_at limit %(limit)s
         """,
         {"project": project_id, "since": since, "until": until, "limit": limit},

@@ -46,6 +46,17 @@ async def read_vitals(db: Database) -> Vitals:
     return Vitals(**row, wal_bytes=await _wal_bytes(db) if may_see_wal else None)
 
 
+async def tidy(db: Database) -> None:
+    """Do at once, after a large load, what the database's own housekeeping does in time."""
+    async with db.pool.connection() as connection:
+        # Outside of a transaction, and for as long as it takes.
+        await connection.execute("set statement_timeout = 0")
+        try:
+            await connection.execute("vacuum (analyze)")
+        finally:
+            await connection.execute("reset statement_timeout")
+
+
 async def _wal_bytes(db: Database) -> int:
     row = await db.one("select coalesce(sum(size), 0)::bigint as bytes from pg_ls_waldir()")
     assert row is not None  # an aggregate always has one row

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal, LiteralString
 
 from psycopg import sql
@@ -34,13 +36,7 @@ _EXPRESSIONS: dict[str, LiteralString] = {
     "unmatched": "(not f.matched)",
     "confidence": "f.confidence",
     "score": "f.score",
-    "environment": "t.environment",
     "user": "t.user_id",
-    "role": "t.role",
-    "surface": "t.surface",
-    "locale": "t.locale",
-    "model": "coalesce(t.response_model, t.request_model)",
-    "release": "t.release",
     "trace": "t.id",
     "session": "t.session_id",
     "turn": "t.turn",
@@ -65,7 +61,12 @@ _TAGGED: dict[Home, LiteralString] = {
         or (m.target_kind = 'feedback' and m.target_id in (select f.id from feedback f
             where f.project_id = t.project_id and f.trace_id = t.id))) and {})""",
 }
-_CONTEXT_KINDS = {"prompt": "system_prompt", "document": "document"}
+#: What a place is made of, on the table `place` under the alias p.
+DIMENSIONS = ("model", "prompt", "environment", "role", "surface", "locale", "release")
+#: What the indexes of feedback over time hold, beside its place and its time.
+_COVERED = frozenset({"kind", "name", "source", "negative", "withdrawn"})
+_TIMED = frozenset({"since", "until"})
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,200})(\.\d{1,200})?([eE][+-]?\d{1,2})?")
 _TIMES: dict[Subject, LiteralString] = {
     "feedback": "f.occurred_at",
     "trace": "t.started_at",
@@ -77,8 +78,22 @@ _TIMES: dict[Subject, LiteralString] = {
 class Where:
     """A condition with its parameters; joined with `and` to those of the list."""
 
+    #: All of it, for a list whose statement has the parameter `project`.
     text: sql.Composable
     params: dict[str, object] = field(default_factory=dict)
+    #: The same in parts, for statements that take them at different places: what must hold of the
+    #: place, under the alias p; of the time; of what the indexes of feedback hold; and the others.
+    places: sql.Composable | None = None
+    times: sql.Composable | None = None
+    covered: sql.Composable | None = None
+    rest: sql.Composable | None = None
+    #: What must hold of the place holds of none at all, too.
+    nowhere: bool = False
+
+    @property
+    def of_trace(self) -> sql.Composable | None:
+        """What must hold of the trace beside its place; None for nothing."""
+        return _all(filter(None, (self.times, self.covered, self.rest)))
 
 
 def where(query: Query, subject: Subject, now: datetime) -> Where:
@@ -88,11 +103,32 @@ def where(query: Query, subject: Subject, now: datetime) -> Where:
     negated one must hold of none. The list's own table has the alias f, t or s.
     """
     writer = _Writer(subject, now)
-    parts = writer.conditions(query.terms)
-    if query.words:
-        parts.append(writer.words(query.words))
-    text = sql.SQL(" and ").join(parts) if parts else sql.SQL("true")
-    return Where(text, writer.params)
+    if subject == "session":
+        return Where(_all(writer.parts(query.terms, query.words)) or _TRUE, writer.params)
+    parts: dict[str, list[Term]] = {"places": [], "times": [], "covered": [], "rest": []}
+    for term in query.terms:
+        parts[_part(term, subject)].append(term)
+    found = Where(
+        _TRUE, writer.params,
+        places=_all(map(writer.of_place, parts["places"])),
+        times=_all(writer.parts(parts["times"])),
+        covered=_all(writer.parts(parts["covered"])),
+        rest=_all(writer.parts(parts["rest"], query.words)),
+        nowhere=all(term.negated for term in parts["places"]),
+    )  # fmt: skip
+    inside: sql.Composable | None = found.places and writer.placed(found.places)
+    if inside and found.nowhere and subject == "feedback":
+        inside = sql.SQL("({} or f.place_id = 0)").format(inside)
+    found.text = _all(filter(None, (inside, found.times, found.covered, found.rest))) or _TRUE
+    return found
+
+
+def _part(term: Term, subject: Subject) -> str:
+    if term.field in DIMENSIONS:
+        return "places"
+    if term.field in _TIMED:
+        return "times"
+    return "covered" if subject == "feedback" and term.field in _COVERED else "rest"
 
 
 def direction(*, oldest: bool) -> dict[str, sql.Composable]:
@@ -103,6 +139,7 @@ def direction(*, oldest: bool) -> dict[str, sql.Composable]:
     }
 
 
+_TRUE = sql.SQL("true")
 _EXISTS: dict[tuple[Subject, Home], LiteralString] = {
     ("feedback", "trace"): """exists (select from trace t
         where t.project_id = f.project_id and t.id = f.trace_id and {})""",
@@ -136,23 +173,13 @@ _PROJECTS: dict[Subject, LiteralString] = {
 }
 
 
-def where_columns(terms: Sequence[Term], columns: Mapping[str, LiteralString]) -> Where:
-    """Write conditions on texts for a table that holds each field in a column of its own."""
-    writer = _Writer("trace", datetime.now(UTC))
-    parts: list[sql.Composable] = []
-    for term in terms:
-        condition = writer.text(sql.SQL(columns[term.field]), term.values)
-        parts.append(sql.SQL("not {}").format(condition) if term.negated else condition)
-    return Where(sql.SQL(" and ").join(parts) if parts else sql.SQL("true"), writer.params)
-
-
 class _Writer:
     def __init__(self, subject: Subject, now: datetime) -> None:
         self._subject: Subject = subject
         self._now = now
         self.params: dict[str, object] = {}
 
-    def conditions(self, terms: Sequence[Term]) -> list[sql.Composable]:
+    def parts(self, terms: Sequence[Term], words: Sequence[str] = ()) -> list[sql.Composable]:
         """Gather the positive conditions of each home into one, and negate the others alone."""
         together: dict[Home, list[sql.Composable]] = {}
         parts: list[sql.Composable] = []
@@ -160,11 +187,39 @@ class _Writer:
             home = self._home(term)
             condition = self._condition(term)
             if term.negated:
-                parts.append(sql.SQL("not ({})").format(self._of(home, condition)))
+                parts.append(sql.SQL("not coalesce({}, false)").format(self._of(home, condition)))
             else:
                 together.setdefault(home, []).append(condition)
         parts += [self._of(home, sql.SQL(" and ").join(all_)) for home, all_ in together.items()]
-        return parts
+        return [*parts, self.words(words)] if words else parts
+
+    def of_place(self, term: Term) -> sql.Composable:
+        """Write a condition on a dimension for the table `place`."""
+        found: sql.Composable
+        if term.field == "prompt":
+            found = sql.SQL("exists (select from unnest(p.prompts) as item where {})").format(
+                _any(map(self._prompt, term.values))
+            )
+        else:
+            found = self.text(sql.SQL("p.{}").format(sql.Identifier(term.field)), term.values)
+        return sql.SQL("not {}").format(found) if term.negated else found
+
+    def placed(self, condition: sql.Composable) -> sql.Composable:
+        """Say that the line, or the trace under the alias t, is in a place of which that holds."""
+        return sql.SQL(
+            "{}.place_id = any(array("
+            "select p.id from place p where p.project_id = %(project)s and {}))"
+        ).format(sql.SQL("f" if self._subject == "feedback" else "t"), condition)
+
+    def _prompt(self, value: str) -> sql.Composable:
+        """Let a prompt without a version mean any of them."""
+        name, at, version = value.rpartition("@")
+        if at and _open_ended(name):
+            return sql.SQL("({} and right(item, {}) = {})").format(
+                self.text(sql.SQL("item"), [name]), sql.Literal(len(version) + 1),
+                self._param(f"@{version}"),
+            )  # fmt: skip
+        return self.text(sql.SQL("item"), [value if at or _open_ended(value) else f"{value}@*"])
 
     def words(self, words: Sequence[str]) -> sql.Composable:
         """All words stand in the document of the trace, in any form of theirs."""
@@ -195,7 +250,7 @@ class _Writer:
     def _of(self, home: Home, condition: sql.Composable) -> sql.Composable:
         """Say that the condition holds of the line itself, or of something that belongs to it."""
         if home == self._subject:
-            return sql.SQL("coalesce({}, false)").format(condition)
+            return sql.SQL("({})").format(condition)
         return sql.SQL(_EXISTS[self._subject, home]).format(condition)
 
     def _condition(self, term: Term) -> sql.Composable:
@@ -209,8 +264,10 @@ class _Writer:
             return self._in_list(sql.SQL("f.labels"), term.values)
         if term.field == "tag":
             return self._tagged(term)
-        if term.field in _CONTEXT_KINDS:
-            return _any([self._in_context(term.field, value) for value in term.values])
+        if term.field in DIMENSIONS:
+            return self.placed(self.of_place(replace(term, negated=False)))
+        if term.field == "document":
+            return _any([self._in_context(value) for value in term.values])
         if term.field == "meta":
             return self._metadata(term)
         if term.field == "session" and self._subject == "feedback":
@@ -272,10 +329,10 @@ class _Writer:
             parts.append(sql.SQL("{} && {}::text[]").format(expression, self._param(whole)))
         return _any(parts)
 
-    def _in_context(self, name: str, value: str) -> sql.Composable:
+    def _in_context(self, value: str) -> sql.Composable:
         wanted, _, version = value.partition("@")
         conditions = [
-            sql.SQL("item->>'kind' = {}").format(self._param(_CONTEXT_KINDS[name])),
+            sql.SQL("item->>'kind' = 'document'"),
             self.text(sql.SQL("(item->>'name')"), [wanted]),
         ]
         if version:
@@ -286,12 +343,23 @@ class _Writer:
 
     def _metadata(self, term: Term) -> sql.Composable:
         key = self._param(term.key)
-        if term.comparison == "is":
-            return self.text(sql.SQL("(t.metadata->>{})").format(key), term.values)
-        return sql.SQL(
-            "case when jsonb_typeof(t.metadata->{0}) = 'number' "
-            "then (t.metadata->>{0})::numeric {1} {2} else false end"
-        ).format(key, sql.SQL(term.comparison), self._param(number(term.values[0])))
+        if term.comparison != "is":
+            return sql.SQL(
+                "case when jsonb_typeof(t.metadata->{0}) = 'number' "
+                "then (t.metadata->>{0})::numeric {1} {2} else false end"
+            ).format(key, sql.SQL(term.comparison), self._param(number(term.values[0])))
+        exact = self.text(sql.SQL("(t.metadata->>{})").format(key), term.values)
+        if any(_open_ended(value) or value[0] in "{[" for value in term.values):
+            return exact
+        # An index holds values, not how they are written.
+        held = [
+            sql.SQL("t.metadata @> {}::jsonb").format(
+                self._param(f"{{{json.dumps(term.key)}:{meant}}}")
+            )
+            for value in term.values
+            for meant in _meanings(value)
+        ]
+        return sql.SQL("({} and {})").format(_any(held), exact)
 
     def _session_of_feedback(self, term: Term) -> sql.Composable:
         """On the session itself, or on one of its traces."""
@@ -305,6 +373,17 @@ class _Writer:
         name = f"w{len(self.params)}"
         self.params[name] = value
         return sql.Placeholder(name)
+
+
+def _meanings(value: str) -> list[str]:
+    """Return what a word may stand for, as JSON: itself, a number, yes or no."""
+    other = [value] if value in ("true", "false") or _NUMBER.fullmatch(value) else []
+    return [json.dumps(value), *other]
+
+
+def _all(parts: Iterable[sql.Composable]) -> sql.Composable | None:
+    listed = list(parts)
+    return sql.SQL(" and ").join(listed) if listed else None
 
 
 def _open_ended(value: str) -> bool:

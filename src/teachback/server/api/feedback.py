@@ -23,8 +23,8 @@ from teachback.server.auth import Caller, feedback_caller
 from teachback.server.bodies import BROWSER_LIMIT, read_json
 from teachback.server.context import context
 from teachback.server.problems import json_response
-from teachback.store import feedback as store
-from teachback.store.feedback import Filters
+from teachback.store import listing as store
+from teachback.store.listing import Filters
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 #: A time without an offset means something else on every machine.
@@ -57,15 +57,15 @@ async def list_feedback(
         caller,
         Filters(
             kind=kind, name=name, source=source, author=author, trace_id=trace_id,
-            session_id=session_id, label=label, environment=environment, negative=negative,
-            unmatched=unmatched, withdrawn=withdrawn, since=since, until=until,
+            session_id=session_id, label=label, negative=negative, unmatched=unmatched,
+            withdrawn=withdrawn, since=since, until=until,
         ),
     )  # fmt: skip
     rows = await store.list_feedback(
         context(request).db,
         caller.project_id,
         filters,
-        narrowed=narrowed(q, "feedback"),
+        narrowed=narrowed(q, "feedback", environment=environment),
         before=paging.decode(cursor),
         oldest=sort == "oldest",
         limit=limit + 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from teachback.core.filters import parse
 from teachback.errors import Invalid
 from teachback.model.query import Query as Asked
+from teachback.model.query import Term
 from teachback.recall import search as recall
 from teachback.server.api.views import JsonObject, trace_view
 from teachback.server.auth import secret_caller
@@ -55,9 +57,14 @@ async def list_similar(request: Request, trace_id: str, limit: Limit = 10) -> Re
     return json_response({"data": [hit_view(hit) for hit in found], "next_cursor": None})
 
 
-def narrowed(q: str | None, subject: Subject) -> Where:
-    """Read the `q` of a list."""
-    return where(parse(q) if q else Asked(), subject, datetime.now(UTC))
+def narrowed(q: str | None, subject: Subject, *, environment: str | None = None) -> Where:
+    """Read the `q` of a list, and the environment where that is a parameter of its own."""
+    asked = parse(q) if q else Asked()
+    if environment is not None:
+        asked = replace(
+            asked, terms=(*asked.terms, Term(field="environment", values=(environment,)))
+        )
+    return where(asked, subject, datetime.now(UTC))
 
 
 def hit_view(hit: recall.Hit) -> JsonObject:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -48,7 +47,7 @@ async def get_trend(
             where=conditions(where),
         ),
     )
-    return json_response(asdict(found))
+    return json_response(found)
 
 
 def conditions(text: str) -> tuple[Term, ...]:

@@ -20,7 +20,7 @@ from teachback.server.console.views.snippets import first_feedback
 from teachback.server.console.visit import Visit
 from teachback.store.database import Row
 from teachback.store.facets import Facets, count_feedback
-from teachback.store.feedback import Filters, list_feedback
+from teachback.store.listing import Filters, list_feedback
 from teachback.store.search import stems
 from teachback.store.tags import find_tags, list_tags
 from teachback.store.traces import find_outputs
