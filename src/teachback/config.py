@@ -146,6 +146,12 @@ def load(**overrides: Any) -> Settings:
     return settings
 
 
+def public_data() -> Path | None:
+    """Return the folder of public data sets that benchmarks and tests read, if one is named."""
+    named = os.environ.get("TEACHBACK_DATA")
+    return Path(named) if named else None
+
+
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
     alias = Settings.model_fields[name].validation_alias

@@ -16,7 +16,11 @@ from teachback.errors import Invalid
 
 #: Suite → module with `run(*, quick, progress)`, loaded when it runs: every start of the command
 #: line passes here.
-SUITES = {"ingest": "teachback.bench.ingest", "search": "teachback.bench.search"}
+SUITES = {
+    "ingest": "teachback.bench.ingest",
+    "search": "teachback.bench.search",
+    "recall": "teachback.bench.recall",
+}
 
 
 def main(
