@@ -125,7 +125,7 @@ def test_conflicting_examples_are_not_given_together() -> None:
     one = lesson("a", kind="example", situation="How long?", answer="14 days")
     other = lesson("b", kind="example", situation="how long", answer="30 days", text="x")
     again = replace(one, id="c")
-    assert reasons(decided(one, other, again)) == {"a": "near", "b": "conflicts", "c": "repeats"}
+    assert reasons(decided(one, again, other)) == {"a": "near", "b": "conflicts", "c": "repeats"}
     far = replace(other, situation="something else")
     assert reasons(decided(one, far, alike=lambda *_: True))["b"] == "conflicts"
 
@@ -149,7 +149,12 @@ def test_ten_thousand_in_conflict_leave_one() -> None:
     again = choose(matches[::-1], ASK, Rules(), gate=gate, salt="p", now=NOW)
     assert chosen(considered) == chosen(again) == ["l00000"]
     assert len(considered) == 10_000
-    assert {one.reason for one in considered[1:]} == {"conflicts"}
+    assert {one.reason for one in considered[1:]} == {"one_is_enough"}
+    more = choose(
+        matches[:200], ASK, Rules(lessons=3), gate=gate, salt="p", now=NOW
+    )  # however many may be given
+    assert chosen(more) == ["l00000"]
+    assert {one.reason for one in more[1:]} == {"conflicts"}
 
 
 @pytest.mark.parametrize(

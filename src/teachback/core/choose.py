@@ -129,21 +129,20 @@ _ENDS = " \t.?!…。¿¡;:,"
 
 def in_scope(scope: Scope, ask: Ask) -> bool:
     """Tell whether a lesson holds for a request; what is not known of that is not in its scope."""
+    # Most dimensions of most lessons are open: those cost nothing.
     return (
-        _holds(scope.environments, (ask.environment,))
-        and _holds(scope.roles, (ask.role,))
-        and _holds(scope.surfaces, (ask.surface,))
-        and _holds(scope.models, (ask.model,))
-        and _holds(scope.topics, ask.topics)
+        (not scope.environments or _holds(scope.environments, (ask.environment,)))
+        and (not scope.roles or _holds(scope.roles, (ask.role,)))
+        and (not scope.surfaces or _holds(scope.surfaces, (ask.surface,)))
+        and (not scope.models or _holds(scope.models, (ask.model,)))
+        and (not scope.topics or _holds(scope.topics, ask.topics))
         # `de` holds for `de-AT`, and `support` for `support@7`.
-        and _holds(scope.locales, _with_parents(ask.locale, "-"))
-        and _holds(scope.prompts, _with_parents(ask.prompt, "@"))
+        and (not scope.locales or _holds(scope.locales, _with_parents(ask.locale, "-")))
+        and (not scope.prompts or _holds(scope.prompts, _with_parents(ask.prompt, "@")))
     )
 
 
 def _holds(wanted: Sequence[str], given: Iterable[str | None]) -> bool:
-    if not wanted:
-        return True
     folded = {word.casefold() for word in wanted}
     return any(word is not None and word.casefold() in folded for word in given)
 
@@ -208,39 +207,44 @@ class _Picker:
         self.left: list[Considered] = []
         self._rules, self._alike = rules, alike
         self._taken: list[Considered] = []
+        #: Room for examples, and for the others.
+        self._room = {True: rules.examples, False: rules.lessons}
         self._tokens = frame_cost(rules.wording)
 
     def offer(self, match: Match) -> None:
         """Take a lesson, or leave it with its reason."""
-        tokens = cost(match.lesson, self._rules.wording)
-        against = self._against(match.lesson, tokens)
+        against, tokens = self._against(match.lesson)
         if against is not None:
             self.left.append(Considered(match=match, reason=against, tokens=tokens))
             return
         self._tokens += tokens
+        self._room[_is_example(match.lesson)] -= 1
         reason: Reason = "exact" if match.exact else "near"
         self._taken.append(Considered(match=match, reason=reason, tokens=tokens))
 
     def placed(self) -> list[Considered]:
         """Return what was taken: what is to be known before what it looks like."""
-        ordered = sorted(self._taken, key=lambda one: one.lesson.kind == "example")
+        ordered = sorted(self._taken, key=lambda one: _is_example(one.lesson))
         return [replace(one, position=place) for place, one in enumerate(ordered, 1)]
 
-    def _against(self, lesson: Lesson, tokens: int) -> Reason | None:
-        of_its_sort = [one.lesson for one in self._taken if _sort(one.lesson) == _sort(lesson)]
+    def _against(self, lesson: Lesson) -> tuple[Reason | None, int]:
+        """Return what speaks against a lesson, and its tokens where they were counted.
+
+        What is cheap to know comes first: most candidates are left out for want of room.
+        """
+        is_example = _is_example(lesson)
+        if self._room[is_example] <= 0:
+            return "one_is_enough", 0
+        of_its_sort = [one.lesson for one in self._taken if _is_example(one.lesson) == is_example]
         if any(_content(other) == _content(lesson) for other in of_its_sort):
-            return "repeats"
+            return "repeats", 0
         if any(self._alike(other, lesson) for other in of_its_sort):
-            return "conflicts"
-        is_example = lesson.kind == "example"
-        if len(of_its_sort) >= (self._rules.examples if is_example else self._rules.lessons):
-            return "one_is_enough"
-        if self._tokens + tokens > self._rules.max_tokens:
-            return "over_budget"
-        return None
+            return "conflicts", 0
+        tokens = cost(lesson, self._rules.wording)
+        return ("over_budget" if self._tokens + tokens > self._rules.max_tokens else None), tokens
 
 
-def _sort(lesson: Lesson) -> bool:
+def _is_example(lesson: Lesson) -> bool:
     return lesson.kind == "example"
 
 

@@ -7,6 +7,7 @@ touched. No text of a lesson can end the block, or look like the end of it.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
@@ -41,6 +42,7 @@ def cost(lesson: Lesson, wording: Wording) -> int:
     return tokens(_lesson(lesson, wording) + "\n")
 
 
+@functools.lru_cache(maxsize=256)
 def frame_cost(wording: Wording) -> int:
     """Estimate the tokens of the block without any lesson."""
     return tokens(f"{OPEN}\n{plain(wording.intro)}\n{CLOSE}\n")
@@ -118,6 +120,7 @@ def neutral(text: str) -> str:
     return shown.strip("\n")
 
 
+@functools.lru_cache(maxsize=1_024)
 def plain(text: str) -> str:
     """Return words of ours or of the project's settings, which may not end the block either."""
     return neutral(text).replace("\n", " ").strip()

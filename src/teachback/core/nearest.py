@@ -18,11 +18,11 @@ CANDIDATES = 50
 #: Numbers in one block of vectors. OpenBLAS shares larger products among threads that wait by
 #: turning in circles: measured on two busy cores, 18 ms instead of one.
 BLOCK = 9_000
-#: Masks of scopes that are kept: requests of one application differ in few ways.
+#: Answers about scopes that are kept: requests of one application differ in few ways.
 MASKS = 256
 
 Vectors = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+Places = NDArray[np.intp]
 
 
 class Nearest:
@@ -41,7 +41,7 @@ class Nearest:
         for at, lesson in enumerate(self.lessons):
             self._by_text.setdefault(fingerprint(lesson.situation), []).append(at)
         self._scopes, self._scope_of = _distinct_scopes(self.lessons)
-        self._masks: OrderedDict[tuple[Any, ...], Mask] = OrderedDict()
+        self._masks: OrderedDict[tuple[Any, ...], Places | None] = OrderedDict()
 
     def matches(self, ask: Ask, vector: Vectors | None, *, everywhere: bool = False) -> list[Match]:
         """Return the nearest lessons in scope, or from everywhere; those equal word for word first.
@@ -50,15 +50,19 @@ class Nearest:
         """
         if not self.lessons:
             return []
-        mask = np.ones(self._size, np.bool_) if everywhere else self._mask(ask)
-        equal = [at for at in self._by_text.get(fingerprint(ask.query), []) if mask[at]]
-        scores: dict[int, float] = dict.fromkeys(equal[:CANDIDATES], 1.0)
+        outside = None if everywhere else self._outside(ask)
+        equal = self._by_text.get(fingerprint(ask.query), [])
+        if outside is not None and equal:
+            gone = set(outside.tolist())
+            equal = [at for at in equal if at not in gone]
+        found = [(at, 1.0, True) for at in equal[:CANDIDATES]]
         if vector is not None:
-            for at, cosine in self._nearest(vector, mask):
-                scores.setdefault(at, cosine)
+            known = set(equal)
+            near = self._nearest(vector, outside)
+            found += [(at, score, False) for at, score in near if at not in known]
         return [
-            Match(lesson=self.lessons[at], score=score, exact=at in equal, rank=rank)
-            for rank, (at, score) in enumerate(list(scores.items())[:CANDIDATES], 1)
+            Match(lesson=self.lessons[at], score=score, exact=exact, rank=rank)
+            for rank, (at, score, exact) in enumerate(found[:CANDIDATES], 1)
         ]
 
     def alike(self, one: Lesson, other: Lesson) -> bool:
@@ -72,32 +76,39 @@ class Nearest:
         at, width = self._places[lesson.id], self._blocks.shape[2]
         return np.asarray(self._blocks[at // width, :, at % width])
 
-    def _nearest(self, vector: Vectors, mask: Mask) -> list[tuple[int, float]]:
+    def _nearest(self, vector: Vectors, outside: Places | None) -> list[tuple[int, float]]:
+        """Return the places of the nearest lessons with their cosines, above nought."""
         if len(vector) != self._dimensions:
             return []
         scores = np.matmul(vector, self._blocks).reshape(-1)[: self._size]
-        scores = np.where(mask, scores, np.float32(-2))
+        if outside is not None:
+            scores[outside] = -2
         wanted = min(CANDIDATES, self._size)
-        least = np.partition(scores, self._size - wanted)[self._size - wanted]
-        found = np.flatnonzero(scores > max(least, 0))
-        # As many of the equal ones as there is room for, in the order of the lessons.
-        room = wanted - len(found) if least > 0 else 0
-        equal = np.flatnonzero(scores == least)[:room]
-        places = sorted([*found.tolist(), *equal.tolist()], key=lambda at: (-scores[at], at))
-        return [(at, min(float(scores[at]), 1.0)) for at in places]
+        places = np.argpartition(scores, self._size - wanted)[self._size - wanted :]
+        least = scores[places].min()
+        # Of equal ones at the end, those that stand first among the lessons.
+        better = np.flatnonzero(scores > least)
+        equal = np.flatnonzero(scores == least)[: wanted - len(better)]
+        places = np.concatenate([better, equal])
+        pairs = zip(places.tolist(), scores[places].tolist(), strict=True)
+        ordered = sorted((-score, at) for at, score in pairs if score > 0)
+        return [(at, min(-score, 1.0)) for score, at in ordered]
 
-    def _mask(self, ask: Ask) -> Mask:
-        """Return which lessons are in scope; remembered for requests with the same facts."""
+    def _outside(self, ask: Ask) -> Places | None:
+        """Return which lessons are out of scope, None for none.
+
+        Remembered for requests with the same facts.
+        """
         facts = (
             ask.environment, ask.role, ask.surface, ask.locale, ask.model, ask.prompt, ask.topics,
         )  # fmt: skip
-        mask = self._masks.get(facts)
-        if mask is None:
-            holds = np.array([in_scope(scope, ask) for scope in self._scopes], np.bool_)
-            mask = self._masks[facts] = holds[self._scope_of]
+        if facts not in self._masks:
+            out = np.array([not in_scope(scope, ask) for scope in self._scopes], np.bool_)
+            places = np.flatnonzero(out[self._scope_of])
+            self._masks[facts] = places if len(places) else None
             if len(self._masks) > MASKS:
                 self._masks.popitem(last=False)
-        return mask
+        return self._masks[facts]
 
 
 def _in_blocks(vectors: Vectors) -> Vectors:

@@ -59,6 +59,8 @@ class Snapshot:
     gate: Gate
     #: Differs between any two snapshots that differ; the same in every process.
     tag: str
+    #: Lessons whose situations have no vectors yet: they are found word for word alone.
+    waiting: int = 0
 
     @property
     def lessons(self) -> tuple[Lesson, ...]:
@@ -261,7 +263,7 @@ class Live:
             return
         held.snapshot = Snapshot(
             project_id=held.project_id, nearest=nearest, rules=held.rules, gate=held.gate,
-            tag=_tag(held),
+            tag=_tag(held), waiting=len(_lacking(held)),
         )  # fmt: skip
         held.changed.set()
         held.changed = asyncio.Event()
