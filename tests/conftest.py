@@ -23,6 +23,7 @@ from psycopg.conninfo import make_conninfo
 from starlette.types import ASGIApp
 
 from teachback.bench.product import scratch
+from teachback.llm.embed import Embedder
 from teachback.model.ids import new_id
 from teachback.model.project import Member, Project
 from teachback.record import access
@@ -153,6 +154,7 @@ def serving(
     *,
     mounts: dict[str, ASGIApp] | None = None,
     gateway: GatewayOptions | None = None,
+    embedder: Embedder | None = None,
 ) -> Iterator[str]:
     """The real application with a worker, in a thread, at the address given."""
     options = Options(
@@ -162,6 +164,7 @@ def serving(
         background=lambda db: run_worker(dsn, db),
         mounts=mounts or {},
         gateway=gateway or GatewayOptions(),
+        embedder=embedder,
     )
     config = uvicorn.Config(make_app(options), host="127.0.0.1", port=0, log_level="warning")
     process = uvicorn.Server(config)

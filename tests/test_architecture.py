@@ -27,7 +27,7 @@ OPTIONAL = {"openai", "anthropic", "langchain_core", "daft", "ray", "torch", "tr
 LATE_IMPORTERS = {"cli"}
 #: Methods that asyncio and httptools call by their names.
 CALLED_BY_LIBRARIES = {"connection_made", "data_received", "connection_lost", "on_body",
-                       "on_message_complete"}  # fmt: skip
+                       "on_header", "on_message_complete"}  # fmt: skip
 WEB_FRAMEWORKS = {"fastapi", "starlette", "uvicorn", "jinja2"}
 #: A statement of SQL, not a sentence that happens to contain one of its verbs.
 SQL = re.compile(

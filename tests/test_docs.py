@@ -26,7 +26,11 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md"])
 FAULTS = DOCS / "reference" / "faults.md"
-ROWS = [f"R{number:02}" for number in range(1, 20)] + [f"I{number:02}" for number in range(1, 38)]
+ROWS = [
+    f"{letter}{number:02}"
+    for letter, last in (("R", 19), ("I", 37), ("G", 15))
+    for number in range(1, last + 1)
+]
 #: ```python run``` and ```bash run``` on a line of their own open an example that runs.
 EXAMPLE = re.compile(r"^```(python|bash) run\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -36,7 +40,7 @@ def _everything() -> str:
 
 
 def _fault_rows() -> dict[str, str]:
-    rows = re.findall(r"^\| ([RI]\d\d) \|.*\| (.*) \|$", FAULTS.read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| ([RIG]\d\d) \|.*\| (.*) \|$", FAULTS.read_text("utf-8"), re.MULTILINE)
     assert len(rows) == len(dict(rows)), "a row stands twice"
     return dict(rows)
 

@@ -20,10 +20,11 @@ from teachback.llm.upstream import Patience, Upstream
 from teachback.server.gateway.gateway import GatewayOptions
 from teachback.server.gateway.upstreams import Upstreams
 
-__all__ = ["gateway", "shared_gateway"]
+__all__ = ["gateway", "hasty_gateway", "shared_gateway"]
 
-#: Short, so that a test of silence is.
-PATIENCE = Patience(connect_s=1.0, first_byte_s=0.6, silence_s=0.6)
+PATIENCE = Patience(connect_s=5.0, first_byte_s=20.0, silence_s=20.0)
+#: So that a test of silence is short.
+HASTY = Patience(connect_s=5.0, first_byte_s=1.0, silence_s=1.0)
 QUESTION = "How do I export my invoices?"
 ASKED: Any = [{"role": "user", "content": QUESTION}]
 
@@ -34,6 +35,11 @@ class Through:
 
     server: Server
     upstream: stub.Upstream
+
+    @classmethod
+    def fresh(cls, url: str, dsn: str, upstream: stub.Upstream) -> Through:
+        """Return the same with a project of its own."""
+        return cls(Server(url, dsn, asyncio.run(_install(dsn))), upstream)
 
     def openai(self, **more: Any) -> openai.OpenAI:
         """OpenAI's own client, with nothing changed but address and key."""
@@ -99,6 +105,7 @@ def upstreams_of(upstream: stub.Upstream) -> Upstreams:
         (
             Upstream(name="stub", url=f"{upstream.url}/v1", protocol="openai", key=stub.KEY),
             Upstream(name="claude", url=upstream.url, protocol="anthropic", key=stub.KEY),
+            Upstream(name="gone", url="http://127.0.0.1:9", protocol="openai", models=("gone",)),
         )
     )
 
@@ -118,9 +125,18 @@ def shared_gateway(
 
 
 @pytest.fixture
+def hasty_gateway(dsn: str) -> Iterator[Through]:
+    """A gateway of its own that waits for its provider no longer than a second."""
+    with stub.Upstream() as upstream:
+        options = GatewayOptions(upstreams=upstreams_of(upstream), patience=HASTY)
+        with serving(dsn, gateway=options) as url:
+            yield Through.fresh(url, dsn, upstream)
+
+
+@pytest.fixture
 def gateway(shared_gateway: tuple[str, str, stub.Upstream]) -> Through:
     """The gateway with a project of its own for each test."""
     url, dsn, upstream = shared_gateway
     upstream.seen.clear()
     upstream.left.clear()
-    return Through(Server(url, dsn, asyncio.run(_install(dsn))), upstream)
+    return Through.fresh(url, dsn, upstream)

@@ -48,6 +48,7 @@ class Upstream:
     #: Bytes of `endless` streams that could be sent.
     poured: int = 0
     port: int = 0
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set, repr=False)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def __enter__(self) -> Self:
@@ -86,16 +87,20 @@ class Upstream:
         started.set()
         self._loop.run_forever()
         server.close()
+        for writer in self._writers:
+            writer.transport.abort()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0.01))
+        self._loop.run_until_complete(asyncio.sleep(0.05))
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while not writer.is_closing():
                 await self._one(reader, writer)
         writer.close()
+        self._writers.discard(writer)
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -104,7 +109,7 @@ class Upstream:
         headers = {name.lower(): value for name, value in pairs}
         raw = await reader.readexactly(int(headers.get("content-length", 0)))
         self.seen.append(Seen(method, path, headers, raw))
-        answer = _Answer(self, path, json.loads(raw) if raw else {}, writer)
+        answer = _Answer(self, path, json.loads(raw) if raw else {}, reader, writer)
         await answer.send()
 
 
@@ -112,9 +117,15 @@ class _Answer:
     """One answer, right or wrong."""
 
     def __init__(
-        self, upstream: Upstream, path: str, asked: dict[str, Any], writer: asyncio.StreamWriter
+        self,
+        upstream: Upstream,
+        path: str,
+        asked: dict[str, Any],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
-        self._upstream, self._path, self._asked, self._writer = upstream, path, asked, writer
+        self._upstream, self._path, self._asked = upstream, path, asked
+        self._reader, self._writer = reader, writer
         self._fault = str(asked.get("model", "plain")).removeprefix("claude-")
 
     async def send(self) -> None:
@@ -289,11 +300,21 @@ class _Answer:
                 self._upstream.poured += len(event)
                 await asyncio.sleep(0.0005)
 
+    async def _flood(self) -> None:
+        """As much as the reader takes."""
+        await self._open()
+        delta = {"index": 0, "delta": {"content": "more " * 13_000}}
+        event = b"data: " + _json(_about("chat.completion.chunk") | {"choices": [delta]}) + b"\n\n"
+        with self._noted():
+            while True:
+                await self._chunk(event)
+                self._upstream.poured += len(event)
+
     async def _watch(self, seconds: float) -> None:
         with self._noted():
             until = time.monotonic() + seconds
             while time.monotonic() < until:
-                if self._writer.is_closing():
+                if self._reader.at_eof():
                     raise ConnectionResetError
                 await asyncio.sleep(0.01)
 

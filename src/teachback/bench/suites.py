@@ -20,6 +20,7 @@ SUITES = {
     "ingest": "teachback.bench.ingest",
     "search": "teachback.bench.search",
     "recall": "teachback.bench.recall",
+    "gateway": "teachback.bench.gateway",
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast, get_args
+from urllib.parse import unquote
 
 from teachback.model.ids import MAX_ID_BYTES
 from teachback.model.trace import Environment, Json
@@ -53,7 +54,8 @@ class About:
 def read_about(headers: list[tuple[bytes, bytes]], body: Mapping[str, Any]) -> About:
     """Read the headers, then what the body says where they are silent."""
     given = {
-        name[len(PREFIX) :].decode("latin-1"): value.decode("utf-8", "replace").strip()
+        # Percent-encoded where a client's headers are ASCII alone.
+        name[len(PREFIX) :].decode("latin-1"): unquote(value.decode("utf-8", "replace")).strip()
         for name, value in headers
         if name.startswith(PREFIX)
     }
