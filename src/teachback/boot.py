@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 
 from teachback.config import Settings, find_secret
 from teachback.errors import Forbidden, NotFound, SetupError
+from teachback.llm.chat import Chat
 from teachback.llm.embed import Embedder
 from teachback.llm.endpoint import OpenAIEmbedder, VertexEmbedder
 from teachback.llm.minilm import MiniLM
@@ -159,6 +160,7 @@ def run_http(
         background=_background(started, embedder) if settings.worker else None,
         embedder=embedder,
         gateway=_gateway(settings),
+        chat=make_chat(settings),
         on_stopped=started.stop,
     )
     config = _uvicorn(options, proxied=settings.public_url is not None)
@@ -251,11 +253,9 @@ def make_embedder(settings: Settings) -> Embedder | None:
             "TEACHBACK_EMBEDDING_MODEL, or choose minilm or none"
         )
     kind = OpenAIEmbedder if settings.embedder == "openai" else VertexEmbedder
-    key = settings.embedding_key
     return kind(
-        url=settings.embedding_url, model=settings.embedding_model,
-        dimensions=settings.embedding_dimensions, key=key.get_secret_value() if key else None,
-        prefix=settings.embedder,
+        url=settings.embedding_url, model=settings.embedding_model, prefix=settings.embedder,
+        dimensions=settings.embedding_dimensions, key=_text(settings.embedding_key),
     )  # fmt: skip
 
 
@@ -286,6 +286,16 @@ def _upstreams(settings: Settings) -> Upstreams:
 
 def _text(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
+
+
+def make_chat(settings: Settings) -> Chat | None:
+    """Return the model that words drafts, if there is one; raises SetupError without its name."""
+    if settings.chat_url is None:
+        return None
+    if not settings.chat_model:
+        raise SetupError("TEACHBACK_CHAT_URL is set: set TEACHBACK_CHAT_MODEL, too")
+    key = _text(settings.chat_key)
+    return Chat(url=settings.chat_url, model=settings.chat_model, key=key)
 
 
 async def _work(started: Engine, say: Say) -> None:
@@ -408,10 +418,7 @@ class Admin:
     async def create_key(
         self, project: str | None, kind: KeyKind, name: str, email: str | None = None
     ) -> dict[str, str]:
-        """Make a key; return its words, and its text under `secret`.
-
-        With `email`, one that acts for that member; raises NotFound or Forbidden.
-        """
+        """Make a key, for a member when `email` is given; its text is under `secret`."""
         project_id = await self._project_id(project)
         member_id = await self._member_id(project_id, email) if email else None
         new = await access.make_key(

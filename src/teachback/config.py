@@ -109,6 +109,11 @@ class Settings(BaseSettings):
     gateway_spool_mb: int = Field(
         256, ge=1, le=1_000_000, description="Disk for traces that wait for the database, in MiB"
     )
+    chat_url: str | None = Field(
+        None, pattern=r"^https?://[^/]", description="Address of a chat model that words drafts"
+    )
+    chat_model: str | None = Field(None, description="Model to ask there")
+    chat_key: SecretStr | None = Field(None, description="Its key")
     metrics_public: bool = Field(False, description="Serve /metrics without a key")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much to log"

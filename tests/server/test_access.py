@@ -36,6 +36,11 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/lessons/{lesson_id}/decline"): {"reason": "x"},
     ("POST", "/v1/lessons/{lesson_id}/supersede"): {"by": "l", "reason": "x"},
     ("POST", "/v1/lessons/{lesson_id}/kill"): {"off": True, "reason": "x"},
+    ("POST", "/v1/feedback/{feedback_id:id}/proposals"): {},
+    ("POST", "/v1/traces/{trace_id:id}/proposals"): {},
+    ("POST", "/v1/prompts"): {"name": "x", "text": "x"},
+    ("POST", "/v1/prompts/{name}/versions/{version}/state"): {"state": "retired", "reason": "x"},
+    ("POST", "/v1/prompts/{name}/merge"): {"lesson_id": "l"},
     ("PUT", "/v1/lesson_switch"): {"off": True, "reason": "x"},
     ("POST", "/v1/recall"): {"query": "alice's secret"},
     ("POST", "/v1/inject"): {"query": "alice's secret"},
@@ -68,6 +73,8 @@ def record(client: httpx2.Client) -> httpx2.Client:
     said = {"action": "reply", "comment": "alice's secret", "author": "bob"}
     assert client.post("/v1/feedback/f/thread", json=said).status_code == 201
     assert client.post("/v1/lessons", json=LESSON | {"id": "l"}).status_code == 201
+    prompt = {"name": "p", "text": "alice's secret"}
+    assert client.post("/v1/prompts", json=prompt).status_code == 201
     return client
 
 
@@ -87,6 +94,8 @@ def call(client: httpx2.Client, method: str, path: str) -> httpx2.Response:
         "{model:id}": "m",
         "{lesson_id}": "l",
     }
+    ids = {"{trace_id:id}": "t", "{feedback_id:id}": "f", "{session_id:id}": "s", "{key_id}": "k",
+           "{lesson_id}": "l", "{name}": "p", "{version}": "1"}  # fmt: skip
     address = path
     for placeholder, name in ids.items():
         address = address.replace(placeholder, name)
@@ -281,7 +290,8 @@ def test_page_of_another_project_is_not_found(
     ],
 )
 @pytest.mark.parametrize(
-    "path", ["/login", "/logout", "/settings/keys", "/theme", "/views", "/feedback/tags"]
+    "path",
+    ["/login", "/logout", "/settings/keys", "/theme", "/views", "/feedback/tags", "/lessons/l/act"],
 )
 def test_forms_of_other_sites_are_refused(
     server: Server, path: str, headers: dict[str, str], *, allowed: bool

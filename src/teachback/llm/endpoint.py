@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import httpx2
 import numpy as np
 
-from teachback.errors import Unavailable
 from teachback.llm.embed import BadVectors, Vectors, checked
+from teachback.llm.service import Service
 
 #: Texts in one request: every known service takes as many.
 BATCH = 64
 #: About 2,000 tokens, the shortest limit among known services.
 MAX_CHARACTERS = 8_000
-ATTEMPTS = 4
-PAUSE_S, MAX_PAUSE_S = 0.5, 20.0
 TIMEOUT_S = 30.0
 #: An empty text is refused by most services; this one's vector stands for it.
 NOTHING = "."
@@ -36,10 +32,7 @@ class Endpoint:
         self.model = f"{prefix}:{model}:{dimensions}"
         self.dimensions = dimensions
         self._name = model
-        self._url = url.rstrip("/")
-        self._pause = pause
-        headers = {"authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx2.Client(headers=headers, timeout=TIMEOUT_S)
+        self._service = Service(url, key, timeout_s=TIMEOUT_S, pause=pause)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit vector a text; the ends of very long ones are not read."""
@@ -72,34 +65,10 @@ class Endpoint:
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         """Return the answer; raises Unavailable when it does not come after some attempts."""
-        reason = "no answer"
-        for attempt in range(1, ATTEMPTS + 1):
-            wanted = None
-            try:
-                answer = self._client.post(self._url + path, json=body)
-                if answer.is_success:
-                    return answer.json()
-                reason, wanted = f"status {answer.status_code}", answer.headers.get("retry-after")
-                if answer.status_code != 429 and answer.status_code < 500:
-                    break
-            except (httpx2.HTTPError, ValueError) as error:
-                # The text of the error may quote what was sent.
-                reason = type(error).__name__
-            if attempt < ATTEMPTS:
-                self._pause(_wait_s(attempt, wanted))
-        raise Unavailable(
-            f"{self.model} gave no vectors ({reason}): check TEACHBACK_EMBEDDING_URL, "
-            "TEACHBACK_EMBEDDING_MODEL and TEACHBACK_EMBEDDING_KEY"
-        )
-
-
-def _wait_s(attempt: int, wanted: str | None) -> float:
-    """Return what the service asks for, else a pause that grows."""
-    try:
-        told = float(wanted or "")
-    except ValueError:
-        told = PAUSE_S * 2**attempt * random.uniform(0.5, 1)  # noqa: S311 - jitter
-    return min(max(told, 0.0), MAX_PAUSE_S) if told == told else PAUSE_S  # noqa: PLR0124 - NaN
+        return self._service.post(
+            path, body, failure=f"{self.model} gave no vectors",
+            check="TEACHBACK_EMBEDDING_URL, TEACHBACK_EMBEDDING_MODEL and TEACHBACK_EMBEDDING_KEY",
+        )  # fmt: skip
 
 
 class OpenAIEmbedder(Endpoint):

@@ -23,6 +23,8 @@ class Reason:
     #: What the end user reads.
     title: str
     polarity: Polarity = "negative"
+    #: What a lesson drafted from it says; None says it as the label of the same name usually does.
+    guidance: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +54,20 @@ DEFAULT_REASONS = (
     Reason(label="clear", title="Clear and to the point", polarity="positive"),
 )
 
+#: What a draft says after complaints with these labels: closed sentences, in which nothing that
+#: an end user wrote can stand.
+DEFAULT_GUIDANCE = {
+    "wrong_fact": "State only what the documents given say; where they say nothing, say so.",
+    "outdated": "Use the newest of the documents given, and say from when it is.",
+    "off_topic": "Answer exactly what was asked, before anything else.",
+    "too_vague": "Be specific: name the exact menus, values and steps, in order.",
+    "too_long": "Answer in a few sentences, and leave out what was not asked.",
+    "tone": "Be friendly and respectful, and take the question seriously.",
+    "made_up": "Say nothing that the documents given do not say.",
+    "did_not_work": "Give every step in order, and what to do when one of them does not work.",
+    "refused": "Help as far as the documents given allow, before you say what you cannot do.",
+}
+
 DEFAULT_METRICS = (
     Metric(name="helpful", optimize="max", description="Rating of the whole answer"),
     Metric(
@@ -62,6 +78,14 @@ DEFAULT_METRICS = (
     Metric(name="abandon", optimize="min", description="The end user left without an answer"),
     Metric(name="rephrase", optimize="min", description="The question had to be asked again"),
 )
+
+
+def guidance_of(reason: Reason) -> str:
+    """Return what a lesson drafted from this reason says; empty when it says nothing."""
+    if reason.polarity == "positive":
+        return ""
+    known = DEFAULT_GUIDANCE.get(reason.label, "")
+    return known if reason.guidance is None else reason.guidance
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from teachback.model.trace import ContextKind
 from teachback.sdk import render
+from teachback.sdk.prompts import PromptText
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +22,7 @@ class Layer:
     kind: ContextKind
     content: str
     name: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +76,7 @@ def responses_question(request: Mapping[str, object]) -> Question:
 def _question(messages: list[object], request: Mapping[str, object], *, system: str) -> Question:
     asked = [i for i, message in enumerate(messages) if get(message, "role") == "user"]
     last = asked[-1] if asked else -1
-    context = [Layer(kind="system_prompt", content=system)] if system else []
+    context = [_prompt(request.get("instructions"), system)] if system else []
     context += [_layer(message) for i, message in enumerate(messages) if i != last]
     context += [_tool(tool) for tool in items(request.get("tools"))]
     query = text_of(get(messages[last], "content")) if asked else ""
@@ -88,8 +90,17 @@ def _layer(message: object) -> Layer:
         parts = get(message, "tool_calls") or get(message, "output") or get(message, "arguments")
         content = render.as_text(parts) or ""
     if role in ("system", "developer"):
-        return Layer(kind="system_prompt", content=content)
+        return _prompt(get(message, "content"), content)
     return Layer(kind="message", content=content, name=role)
+
+
+def _prompt(given: object, content: str) -> Layer:
+    """Return a system prompt with its name and version, if it knows them."""
+    if isinstance(given, PromptText):
+        return Layer(
+            kind="system_prompt", content=str(content), name=given.name, version=given.version
+        )
+    return Layer(kind="system_prompt", content=content)
 
 
 def _tool(tool: object) -> Layer:

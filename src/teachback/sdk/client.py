@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar, Unpack
 
 from teachback.core import tokens
 from teachback.core.compose import Shape
+from teachback.errors import Unavailable
 from teachback.model.feedback import Source
 from teachback.sdk import settings, wire
 from teachback.sdk.delivery import Delivery
@@ -20,6 +21,7 @@ from teachback.sdk.feedback import FeedbackGroup, shared_fields
 from teachback.sdk.frames import RecordKind
 from teachback.sdk.guard import guarded, quiet, say_failure, say_once
 from teachback.sdk.losses import Losses, OnError
+from teachback.sdk.prompts import Prompts, PromptText
 from teachback.sdk.queue import Queue
 from teachback.sdk.recall import Asked, Facts, Recalled, Recaller
 from teachback.sdk.records import encoded
@@ -112,6 +114,7 @@ class Client:
         self._transport = Transport(self.settings.url, self.settings.key)
         self._delivery = Delivery(self._queue, self._transport, self._losses)
         self._recaller = Recaller(self.settings, local=local_recall, timeout_s=recall_timeout_s)
+        self._prompts = Prompts(self.settings.url, self.settings.key)
         self._start()
 
     @guarded(_unsent_trace)
@@ -220,6 +223,31 @@ class Client:
     def _recall(self, query: object, limit: int, facts: Facts) -> Recalled:
         return self._recaller.recall(query, limit, facts)
 
+    def prompt(
+        self,
+        name: str,
+        *,
+        fallback: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+    ) -> PromptText:
+        """Return the text of a prompt in production, or in canary for some of the end users.
+
+        Only the first use waits for the server, for up to three seconds; later ones get what is
+        in memory, refreshed behind them, also while the server is away. With a `fallback` nothing
+        is ever raised: it is returned when there is no text at all. Without one, raises NotFound
+        or Unavailable then.
+        """
+        try:
+            if not self.settings.enabled:
+                raise Unavailable("nothing is read without a url and key")
+            return self._prompts.get(name, user_id=user_id, session_id=session_id)
+        except Exception as error:
+            if fallback is None:
+                raise
+            say_failure("prompt", error)
+            return PromptText(fallback, name=name, version="")
+
     @property
     def dropped(self) -> dict[tuple[str, str], int]:
         """How many records were lost, by (reason, kind)."""
@@ -290,6 +318,7 @@ class Client:
         self._losses.after_fork()
         self._queue.after_fork()
         self._transport.after_fork()
+        self._prompts.after_fork()
         self._delivery.after_fork()
         self._recaller.after_fork()
 

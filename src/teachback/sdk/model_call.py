@@ -100,7 +100,7 @@ def _span(trace: Trace, question: Question) -> Span:
 
 def _add_context(trace: Trace, question: Question) -> None:
     for layer in question.context:
-        trace.add(layer.kind, layer.content, name=layer.name)
+        trace.add(layer.kind, layer.content, name=layer.name, version=layer.version)
 
 
 def finish(call: ModelCall | None, result: Any) -> Any:

@@ -13,6 +13,7 @@ from teachback.model.ids import new_id
 from teachback.model.recall import Injection
 from teachback.model.trace import ContextKind
 from teachback.sdk.guard import quiet
+from teachback.sdk.prompts import PromptText
 
 Fields = dict[str, object]
 
@@ -80,7 +81,13 @@ class Trace:
 
     @quiet
     def system_prompt(self, content: object, *, name: str = "", version: str = "") -> None:
-        """Add the system prompt the model was given, with the name and version it is kept under."""
+        """Add the system prompt the model was given, with the name and version it is kept under.
+
+        What `Client.prompt` returned knows both.
+        """
+        if isinstance(content, PromptText):
+            name, version = name or content.name, version or content.version
+            content = str(content)
         self.add("system_prompt", content, name=name, version=version)
 
     @quiet

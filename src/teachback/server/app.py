@@ -17,8 +17,10 @@ from starlette.types import ASGIApp
 
 from teachback.capture.lessons import SHAPES as LESSON_SHAPES
 from teachback.capture.native import FeedbackIn, ThreadEntryIn, TraceIn
+from teachback.capture.prompts import SHAPES as PROMPT_SHAPES
 from teachback.capture.recall import InjectIn, RecallIn
 from teachback.errors import Invalid, TeachbackError
+from teachback.llm.chat import Chat
 from teachback.llm.embed import Embedder
 from teachback.recall.inject import Injector
 from teachback.recall.live import Live
@@ -55,6 +57,8 @@ class Options:
     background: Callable[[Database], Awaitable[None]] | None = None
     #: Makes vectors of what is searched for; None searches by word alone.
     embedder: Embedder | None = None
+    #: Words drafts of lessons; None words them by templates alone.
+    chat: Chat | None = None
     #: Further applications by their path, such as the demo's.
     mounts: dict[str, ASGIApp] = field(default_factory=dict)
     gateway: GatewayOptions = field(default_factory=GatewayOptions)
@@ -104,6 +108,7 @@ async def _lifespan(app: FastAPI, options: Options) -> AsyncIterator[None]:
         db=db, writer=writer, live=live, injector=injector, gateway=gateway,
         pepper=options.pepper, public_url=options.public_url, login_command=options.login_command,
         embedder=options.embedder, metrics=metrics, metrics_public=options.metrics_public,
+        chat=options.chat,
     )  # fmt: skip
     app.state.context = ctx
     background = _start(options, db, ctx)
@@ -148,13 +153,16 @@ async def _on_validation_error(_: Request, error: Exception) -> Response:
     )
 
 
+_SHAPES = (RecallIn, InjectIn, *LESSON_SHAPES, *PROMPT_SHAPES)
+
+
 def _openapi(app: FastAPI) -> dict[str, Any]:
     """Return FastAPI's description with the shapes that msgspec decodes."""
     if app.openapi_schema is None:
         schema = FastAPI.openapi(app)
         components = schema.setdefault("components", {})
         _, shapes = msgspec.json.schema_components(
-            [TraceIn, FeedbackIn, ThreadEntryIn, RecallIn, InjectIn, *LESSON_SHAPES],
+            [TraceIn, FeedbackIn, ThreadEntryIn, *_SHAPES],
             ref_template="#/components/schemas/{name}",
         )
         components.setdefault("schemas", {}).update(shapes)

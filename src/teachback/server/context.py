@@ -11,6 +11,7 @@ from typing import Generic, TypeVar, cast
 from starlette.requests import HTTPConnection
 
 from teachback.errors import Unavailable
+from teachback.llm.chat import Chat
 from teachback.llm.embed import Embedder
 from teachback.model.project import Project
 from teachback.recall.inject import Injector
@@ -118,6 +119,8 @@ class Context:
     metrics_public: bool = False
     #: Makes vectors of what is searched for; None searches by word alone.
     embedder: Embedder | None = None
+    #: Words drafts of lessons; None words them by templates alone.
+    chat: Chat | None = None
     #: What prints a new sign-in link.
     login_command: str = "teachback login"
     #: Set when the process is about to stop: /readyz says so and balancers look elsewhere.

@@ -206,6 +206,20 @@ async def get_feedback(db: Database, project_id: str, feedback_id: str) -> Row:
     return row
 
 
+async def list_by_ids(db: Database, project_id: str, feedback_ids: Sequence[str]) -> list[Row]:
+    """Return the judgements in force that these ids, or later ones of their keys, name."""
+    return await db.all(
+        """
+        select * from feedback where project_id = %(project)s and (
+            id = any(%(ids)s) or natural_key in (
+                select natural_key from feedback_history
+                where project_id = %(project)s and id = any(%(ids)s)))
+        order by occurred_at, id
+        """,
+        {"project": project_id, "ids": list(feedback_ids)},
+    )
+
+
 async def list_history(
     db: Database, project_id: str, keys: Sequence[uuid.UUID]
 ) -> dict[uuid.UUID, list[Feedback]]:

@@ -72,6 +72,20 @@ async def list_for_trace(db: Database, project_id: str, trace_id: str) -> list[S
     return [_from_row(row) for row in rows]
 
 
+async def count_given(db: Database, project_id: str, lesson_ids: Sequence[str]) -> dict[str, int]:
+    """Return how many requests were given each of these lessons."""
+    rows = await db.all(
+        """
+        select lesson_id, count(*) as n from injection
+        where project_id = %s and lesson_id = any(%s) and variant = 'injected'
+          and position is not null
+        group by lesson_id
+        """,
+        (project_id, list(lesson_ids)),
+    )
+    return {row["lesson_id"]: row["n"] for row in rows}
+
+
 def _row(new: NewInjection) -> tuple[object, ...]:
     return (
         new.project_id, new_id(), new.trace_id, as_time(new.at), *_plain_values(new.injection),

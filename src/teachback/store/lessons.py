@@ -164,10 +164,16 @@ async def list_predecessors(
 
 async def get_lesson(db: Database, project_id: str, lesson_id: str) -> Lesson:
     """Return a lesson; raises NotFound."""
-    row = await db.one(_LESSON + "where l.project_id = %s and l.id = %s", (project_id, lesson_id))
-    if row is None:
+    lesson = await find_by_id(db, project_id, lesson_id)
+    if lesson is None:
         raise NotFound(f"no lesson has the id {lesson_id!a} in this project")
-    return from_row(row)
+    return lesson
+
+
+async def find_by_id(db: Database, project_id: str, lesson_id: str) -> Lesson | None:
+    """Return a lesson, if there is one of this id."""
+    row = await db.one(_LESSON + "where l.project_id = %s and l.id = %s", (project_id, lesson_id))
+    return from_row(row) if row else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.browser
 
 PAGES = (
     "/overview", "/trends", "/trends?by=locale", "/feedback", "/feedback?q=rle:x", "/sessions",
-    "/sessions/s-1", "/traces/t-2", "/settings/keys", "/nowhere",
+    "/sessions/s-1", "/traces/t-2", "/settings/keys", "/nowhere", "/lessons", "/lessons/new",
+    "/lessons/fact", "/prompts", "/prompts/support",
 )  # fmt: skip
 
 
@@ -33,6 +34,10 @@ def story(client: httpx2.Client) -> None:
     ]
     answer = client.post("/v1/batch", json={"traces": turns, "feedback": said})
     assert answer.json()["stored"] == 6
+    lesson = {"id": "fact", "kind": "fact", "situation": "How do I export?", "text": "In Settings."}
+    assert client.post("/v1/lessons", json=lesson).status_code == 201
+    prompt = {"name": "support", "text": "Help."}
+    assert client.post("/v1/prompts", json=prompt).status_code == 201
 
 
 def test_keyboard_reaches_everything(watched: Watched, story: None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +26,7 @@ class ReasonBody(_Body):
     label: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
     title: str = Field(min_length=1, max_length=200)
     polarity: Literal["negative", "positive"] = "negative"
+    guidance: str | None = Field(None, max_length=1_000)
 
 
 class MetricBody(_Body):
@@ -134,8 +134,11 @@ async def get_widget(request: Request) -> Response:
     """Return what a page's widget needs to ask for feedback."""
     caller = await public_caller(request)
     project = await context(request).project(caller.project_id)
-    value = {"project": project.name, "reasons": [asdict(reason) for reason in project.reasons]}
-    return json_response(value)
+    reasons = [
+        {"label": reason.label, "title": reason.title, "polarity": reason.polarity}
+        for reason in project.reasons
+    ]
+    return json_response({"project": project.name, "reasons": reasons})
 
 
 async def _project(request: Request) -> Project:

@@ -13,6 +13,8 @@ from teachback.server.api import (
     ingest,
     lessons,
     projects,
+    prompts,
+    proposals,
     recall,
     search,
     traces,
@@ -36,12 +38,14 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("POST", "/v1/traces", ingest.post_traces, "secret"),
     ("GET", "/v1/traces", traces.list_traces, "secret"),
     ("GET", "/v1/traces/{trace_id:id}/similar", search.list_similar, "secret"),
+    ("POST", "/v1/traces/{trace_id:id}/proposals", proposals.post_trace_proposals, "secret"),
     ("GET", "/v1/traces/{trace_id:id}", traces.get_trace, "secret"),
     ("POST", "/v1/batch", ingest.post_batch, "secret"),
     ("POST", "/v1/feedback", ingest.post_feedback, "token"),
     ("GET", "/v1/feedback", feedback.list_feedback, "token"),
     ("POST", "/v1/feedback/{feedback_id:id}/withdraw", feedback.withdraw_feedback, "token"),
     ("POST", "/v1/feedback/{feedback_id:id}/thread", feedback.post_thread, "token"),
+    ("POST", "/v1/feedback/{feedback_id:id}/proposals", proposals.post_proposals, "secret"),
     ("GET", "/v1/feedback/{feedback_id:id}", feedback.get_feedback, "token"),
     ("GET", "/v1/sessions", traces.list_sessions, "secret"),
     ("GET", "/v1/sessions/{session_id:id}", traces.get_session, "secret"),
@@ -60,6 +64,16 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("POST", "/v1/lessons/{lesson_id}/supersede", lessons.post_supersede, "secret"),
     ("POST", "/v1/lessons/{lesson_id}/kill", lessons.post_kill, "secret"),
     ("GET", "/v1/lessons/{lesson_id}/history", lessons.list_history, "secret"),
+    ("GET", "/v1/lessons/{lesson_id}/evidence", proposals.get_evidence, "secret"),
+    ("GET", "/v1/lessons/{lesson_id}/preview", proposals.get_preview, "secret"),
+    ("GET", "/v1/prompts", prompts.list_prompts, "secret"),
+    ("POST", "/v1/prompts", prompts.post_prompt, "secret"),
+    ("GET", "/v1/prompts/{name}", prompts.get_prompt, "secret"),
+    ("GET", "/v1/prompts/{name}/versions", prompts.list_versions, "secret"),
+    ("POST", "/v1/prompts/{name}/versions/{version}/state", prompts.post_state, "secret"),
+    ("GET", "/v1/prompts/{name}/diff", prompts.get_diff, "secret"),
+    ("GET", "/v1/prompts/{name}/history", prompts.list_history, "secret"),
+    ("POST", "/v1/prompts/{name}/merge", prompts.post_merge, "secret"),
     ("GET", "/v1/lesson_switch", lessons.get_switch, "secret"),
     ("PUT", "/v1/lesson_switch", lessons.put_switch, "secret"),
     ("GET", "/v1/projects", projects.list_projects, "secret"),
@@ -135,6 +149,7 @@ def _one_or_list(name: str) -> dict[str, Any]:
 
 #: The rest of it is the provider's to describe.
 _CALL = {"type": "object", "required": ["model"], "properties": {"model": {"type": "string"}}}
+_CONFIRMED = {"type": "object", "properties": {"confirmed": {"type": "boolean"}}}
 _BODIES: dict[Any, dict[str, Any]] = {
     gateway.post_chat: _CALL,
     gateway.post_responses: _CALL,
@@ -163,4 +178,9 @@ _BODIES: dict[Any, dict[str, Any]] = {
     lessons.put_switch: _ref("SwitchIn"),
     recall.post_recall: _ref("RecallIn"),
     recall.post_inject: _ref("InjectIn"),
+    prompts.post_prompt: _ref("PromptIn"),
+    prompts.post_state: _ref("PromptMoveIn"),
+    prompts.post_merge: _ref("MergeIn"),
+    proposals.post_proposals: _CONFIRMED,
+    proposals.post_trace_proposals: _CONFIRMED,
 }

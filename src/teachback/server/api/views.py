@@ -68,7 +68,7 @@ def project_view(project: Project) -> JsonObject:
     return {
         "id": project.id,
         "name": project.name,
-        "reasons": [asdict(reason) for reason in project.reasons],
+        "reasons": [plain(reason) for reason in project.reasons],
         "metrics": [asdict(metric) for metric in project.metrics],
         "recall": project.recall.flat(),
         "created_at": project.created_at,

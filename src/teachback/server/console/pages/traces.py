@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from starlette.responses import Response
 
+from teachback.act.lessons import MAY_APPROVE
 from teachback.recall.search import similar
 from teachback.record.trail import get_trail
 from teachback.server.console.render import page
@@ -32,6 +33,7 @@ async def show(visit: Visit) -> Response:
         trail=trail_view(trail, reasons_by_label(visit.project.reasons)),
         turns=neighbours(trace_id, turns),
         similar=await _similar(visit, trace_id),
+        may_propose=visit.member.roles.get(visit.project.id) in MAY_APPROVE,
     )  # fmt: skip
 
 

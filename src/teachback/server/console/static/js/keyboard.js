@@ -4,7 +4,7 @@
 const CHORD_MS = 1_200;
 
 /** @type {Record<string, string>} second key after `g` → path */
-const PLACES = { o: "/overview", t: "/trends", f: "/feedback", s: "/sessions", k: "/settings/keys" };
+const PLACES = { o: "/overview", t: "/trends", f: "/feedback", s: "/sessions", l: "/lessons", p: "/prompts", k: "/settings/keys" };
 
 /** @type {Record<string, () => void>} */
 const KEYS = {
@@ -14,6 +14,7 @@ const KEYS = {
   k: () => walk(-1),
   x: chooseRow,
   t: () => focusOn("[data-tag]"),
+  a: () => focusOn("[data-act]"),
   "[": () => follow("prev"),
   "]": () => follow("next"),
 };
