@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import webbrowser
@@ -18,10 +19,16 @@ from teachback.config import Settings
 from teachback.demo import app as story
 from teachback.demo import run
 from teachback.demo.chat_model import ChatModel
-from teachback.errors import TeachbackError
+from teachback.errors import Conflict, TeachbackError
+from teachback.model.ids import new_id
+from teachback.model.project import Member
+from teachback.store.projects import save_member
 
 #: People look at the demo now and then for a day; the link still signs in only once.
 LINK_LIFETIME = timedelta(days=1)
+
+#: Who approves lessons on the story page.
+VISITOR = "visitor@localhost"
 
 #: Told what is done and which share of it.
 Progress = Callable[[str, float], None]
@@ -31,6 +38,8 @@ Progress = Callable[[str, float], None]
 class _Keys:
     secret: str
     public: str
+    #: Acts for the visitor, who approves lessons on the story page.
+    reviewer: str
 
 
 class Showcase:
@@ -74,7 +83,7 @@ class Showcase:
 
     def _story(self, url: str, keys: _Keys) -> ASGIApp:
         return story.app(
-            url, keys.secret, keys.public, seed=self._seed, model=self._model(),
+            url, keys.secret, keys.public, keys.reviewer, seed=self._seed, model=self._model(),
             spool_dir=self._spool("story"),
         )  # fmt: skip
 
@@ -114,14 +123,28 @@ class Showcase:
     async def _keys(self, engine: boot.Engine, setup: boot.Setup) -> _Keys:
         """Return the demo's keys: made at its first start, then kept beside the data."""
         path = self._settings.data_dir / "demo-keys.json"
-        if not path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if "reviewer" not in kept:
             async with boot.opened(engine) as db:
-                admin = boot.Admin(db, setup, self._settings)
-                secret = await admin.create_key(None, "secret", "demo")
-                public = await admin.create_key(None, "public", "demo")
-            made = {"secret": secret["secret"], "public": public["secret"]}
-            boot.create_private(path, json.dumps(made))
-        return _Keys(**json.loads(path.read_text(encoding="utf-8")))
+                kept = await self._make_keys(boot.Admin(db, setup, self._settings)) | kept
+            path.unlink(missing_ok=True)
+            boot.create_private(path, json.dumps(kept))
+        return _Keys(**kept)
+
+    async def _make_keys(self, admin: boot.Admin) -> dict[str, str]:
+        visitor = Member(
+            id=new_id(), email=VISITOR, name="Visitor", roles={admin.setup.project.id: "reviewer"}
+        )
+        with contextlib.suppress(Conflict):  # an earlier start was stopped in between
+            await save_member(admin.db, visitor)
+        secret = await admin.create_key(None, "secret", "demo")
+        public = await admin.create_key(None, "public", "demo")
+        reviewer = await admin.create_key(None, "secret", "story page", VISITOR)
+        return {
+            "secret": secret["secret"],
+            "public": public["secret"],
+            "reviewer": reviewer["secret"],
+        }
 
     async def _link(self, engine: boot.Engine, setup: boot.Setup) -> str:
         """Return the path that signs the visitor in and leads to the story."""

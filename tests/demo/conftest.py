@@ -16,6 +16,7 @@ from playwright.sync_api import sync_playwright
 from conftest import PEPPER, Installation, Server, fresh_database, install
 from support.watching import Watched, watch
 from teachback.demo.app import app
+from teachback.record import access
 from teachback.server.app import Options, make_app
 from teachback.store.database import Database
 
@@ -37,7 +38,11 @@ def _serving(dsn: str, spool_dir: Path) -> Iterator[Server]:
     installation = asyncio.run(_install(dsn))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        keys = (installation.secret_key, installation.public_key)
+        keys = (
+            installation.secret_key,
+            installation.public_key,
+            asyncio.run(_reviewer(dsn, installation)),
+        )
         demo = app(url, *keys, seed=7, spool_dir=spool_dir)
         options = Options(dsn=dsn, pepper=PEPPER, public_url=url, mounts={"/demo": demo})
         process = uvicorn.Server(uvicorn.Config(make_app(options), log_level="warning"))
@@ -64,6 +69,20 @@ def visitor(story: Server) -> Iterator[Watched]:
         page.goto("/demo/")
         yield watched
         browser.close()
+
+
+async def _reviewer(dsn: str, installation: Installation) -> str:
+    """A key that acts for Alice."""
+    database = Database(dsn, max_size=2)
+    await database.open()
+    try:
+        made = await access.make_key(
+            database, PEPPER, installation.project.id, kind="secret", name="story page",
+            member_id=installation.alice.id,
+        )  # fmt: skip
+        return made.secret
+    finally:
+        await database.close()
 
 
 async def _install(dsn: str) -> Installation:

@@ -81,8 +81,33 @@ def test_the_steps_tick_themselves_when_the_visitor_does_them(
     page.reload()
     for name in ("ask", "complain", "trail", "others"):
         is_in_state(page, name, "done")
-    is_in_state(page, "approve", "later")
+    is_in_state(page, "approve", "next")
+    is_in_state(page, "proof", "later")
     expect(page.get_by_text("Out of date", exact=True)).to_be_visible()
+
+    page.get_by_role("button", name="Draft a lesson from it").click()
+    expect(page.get_by_label("The draft")).to_have_text("Three weeks.")
+    page.get_by_role("button", name="Approve it").click()
+    is_in_state(page, "approve", "done")
+    page.get_by_role("button", name="Ask it again").click()
+    expect(page.locator(".answer-text").last).to_contain_text("Three weeks.")
+    is_in_state(page, "again", "done")
+    expect(page.locator(".change .after")).to_contain_text("Three weeks.")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Open the lesson").click()
+    expect(opened.value.get_by_text("Approved on the story page").first).to_be_visible()
+    assert visitor.faults == []
+
+
+def test_a_thumb_alone_teaches_nothing(visitor: Watched) -> None:
+    """The step says what to add, and the answer stays as it is."""
+    page = visitor.page
+    ask(page)
+    page.get_by_role("button", name="Bad answer").click()
+    is_in_state(page, "complain", "done")
+    page.get_by_role("button", name="Draft a lesson from it").click()
+    expect(page.get_by_text("From that alone nothing can be learned")).to_be_visible()
+    expect(page.get_by_role("button", name="Approve it")).to_be_hidden()
     assert visitor.faults == []
 
 

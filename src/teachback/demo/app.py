@@ -22,13 +22,16 @@ import teachback
 from teachback.demo.api import Api, Json
 from teachback.demo.assistant import Assistant
 from teachback.demo.chat_model import ChatModel
+from teachback.demo.passages import ExtraText
 from teachback.demo.reply import Message
+from teachback.demo.reviewer import Reviewer
 from teachback.demo.story import Links, Seen, steps, suggest
 from teachback.demo.tell import describe_reply
 from teachback.demo.world import draw
 
 HERE = Path(__file__).parent
 VISITOR_COOKIE, TRAIL_COOKIE, OTHERS_COOKIE = "demo_visitor", "demo_trail", "demo_others"
+DRAFT_COOKIE = "demo_draft"
 _VISITOR = re.compile(r"visitor-[0-9a-f]{16}")
 #: A visitor may come back within a month, as long as feedback tokens live.
 COOKIE_AGE_S = 30 * 24 * 3600
@@ -40,6 +43,10 @@ REMEMBERED_TURNS = 3
 SIMILAR, SHOWN_SIMILAR = 20, 3
 #: How long an answer waits until its trace is stored, so that the page sees it at once.
 FLUSH_TIMEOUT_S = 3.0
+#: How long an answer waits for what was learned: a visitor is more patient than a busy service.
+RECALL_TIMEOUT_S = 2.0
+#: What templates can make use of, and what a language model can follow besides.
+KINDS, KINDS_WITH_MODEL = ("example", "fact", "template"), ("guidance",)
 
 
 class _Question(msgspec.Struct):
@@ -65,15 +72,20 @@ class Story:
         api_url: str,
         secret_key: str,
         public_key: str,
+        reviewer_key: str,
         *,
         seed: int,
         model: ChatModel | None,
         spool_dir: Path | None,
     ) -> None:
         world = draw(seed)
+        self.kinds = (*KINDS, *KINDS_WITH_MODEL) if model else KINDS
+        self.reviewer = Reviewer(api_url, reviewer_key, kinds=self.kinds)
         self.public_key = public_key
         self.api = Api(api_url, secret_key)
-        self.client = teachback.Client(api_url, secret_key, spool_dir=spool_dir)
+        self.client = teachback.Client(
+            api_url, secret_key, spool_dir=spool_dir, recall_timeout_s=RECALL_TIMEOUT_S
+        )
         self.suggestions = suggest(world, Assistant(world.library()))
         self.assistant = Assistant(world.library(), model=model)
         self._known = {each.ask: each.know for each in self.suggestions}
@@ -82,6 +94,7 @@ class Story:
         """Deliver what waits and close the connections."""
         self.client.close()
         self.api.close()
+        self.reviewer.close()
 
     def traces(self, visitor: Visitor) -> list[Json]:
         """Return what the visitor asked, oldest first."""
@@ -105,9 +118,28 @@ class Story:
         with self.client.trace(query, user_id=visitor.id, session_id=visitor.session_id) as trace:
             trace.turn, trace.role, trace.surface = len(turns) + 1, "visitor", "story page"
             trace.release = self.assistant.library.release
-            describe_reply(trace, self.assistant.answer(query, _history(turns)))
+            extras = self.learned(query)
+            describe_reply(trace, self.assistant.answer(query, _history(turns), extras))
         self.client.flush(timeout_s=FLUSH_TIMEOUT_S)
         return self.message(visitor, {"id": trace.id, "query": query, "output": trace.output}, [])
+
+    def learned(self, query: str) -> list[ExtraText]:
+        """Return what Teachback injects for a question, as texts that can be found like others."""
+        asked = [{"role": "user", "content": query}]
+        if self.client.inject(asked) is asked:
+            return []
+        return [
+            ExtraText(
+                id=one["id"], title=one["situation"], text=one.get("answer") or one["text"],
+                version=str(one["version"]),
+            )
+            for one in self.client.recall(query).lessons
+            if one["position"] is not None and one["kind"] in self.kinds
+        ]  # fmt: skip
+
+    def lesson(self, feedback: list[Json]) -> Json | None:
+        """Return the lesson that was drafted from what the visitor said."""
+        return self.reviewer.find([each["id"] for each in feedback])
 
     def message(self, visitor: Visitor, trace: Json, feedback: list[Json]) -> Json:
         """Return a turn as the page shows it."""
@@ -125,6 +157,7 @@ def app(
     api_url: str,
     secret_key: str,
     public_key: str,
+    reviewer_key: str,
     *,
     seed: int,
     model: ChatModel | None = None,
@@ -132,15 +165,20 @@ def app(
 ) -> Starlette:
     """Return the application to mount under `/demo`.
 
-    It asks nothing of the API before its first request, so the server it is mounted in may still
-    be starting. Its pages use the console's style sheets under `/static/css`.
+    `reviewer_key` acts for a member who may approve lessons. The API is asked nothing before the
+    first request, so the server it is mounted in may still be starting. The pages use the
+    console's style sheets under `/static/css`.
     """
-    story = Story(api_url, secret_key, public_key, seed=seed, model=model, spool_dir=spool_dir)
+    story = Story(
+        api_url, secret_key, public_key, reviewer_key, seed=seed, model=model, spool_dir=spool_dir
+    )
     made = Starlette(
         routes=[
             Route("/", _page),
             Route("/state", _state),
             Route("/chat", _chat, methods=["POST"]),
+            Route("/draft", _draft, methods=["POST"]),
+            Route("/approve", _approve, methods=["POST"]),
             Route("/restart", _restart, methods=["POST"]),
             Route("/trail/{trace_id}", _trail),
             Route("/others/{trace_id}", _others),
@@ -174,6 +212,7 @@ def _state(request: Request) -> Response:
         told = {each.get("trace_id") for each in feedback}
         latest = next((trace["id"] for trace in reversed(traces) if trace["id"] in told), "")
         others = story.others(visitor, latest) if latest else []
+        lesson = story.lesson(feedback)
     except httpx2.HTTPError:
         return _problem(503, "Teachback does not answer just now; try again in a moment.")
     root = request.scope.get("root_path", "")
@@ -190,8 +229,10 @@ def _state(request: Request) -> Response:
                 links=Links(
                     trail=f"{root}/trail/{latest}" if latest else "",
                     others=f"{root}/others/{latest}" if latest else "",
+                    drafted=request.cookies.get(DRAFT_COOKIE, "") == latest != "",
                 ),
                 others=others,
+                lesson=lesson,
             ),
         },
         headers={"cache-control": "no-store"},
@@ -231,12 +272,41 @@ def _others(request: Request) -> Response:
     return response
 
 
+def _draft(request: Request) -> Response:
+    """Draft a lesson from what the visitor said last."""
+    story, visitor = _story(request), _visitor(request)
+    try:
+        told = [each["trace_id"] for each in story.feedback(visitor) if each.get("trace_id")]
+        if not told:
+            return _problem(400, "Say first what was wrong with an answer.")
+        story.reviewer.draft(told[-1])
+    except httpx2.HTTPError:
+        return _problem(503, "Teachback does not answer just now; try again in a moment.")
+    response = Response(status_code=204)
+    _remember(response, DRAFT_COOKIE, told[-1])
+    return response
+
+
+def _approve(request: Request) -> Response:
+    """Let the visitor's lesson into the assistant's answers."""
+    story, visitor = _story(request), _visitor(request)
+    try:
+        lesson = story.lesson(story.feedback(visitor))
+        if lesson is None:
+            return _problem(400, "There is no draft to approve: draft one first.")
+        story.reviewer.approve(lesson)
+    except httpx2.HTTPError:
+        return _problem(503, "Teachback does not answer just now; try again in a moment.")
+    return Response(status_code=204)
+
+
 def _restart(_: Request) -> Response:
     """Begin again as somebody else."""
     response = Response(status_code=204)
     _remember(response, VISITOR_COOKIE, _new_visitor())
     response.delete_cookie(TRAIL_COOKIE)
     response.delete_cookie(OTHERS_COOKIE)
+    response.delete_cookie(DRAFT_COOKIE)
     return response
 
 

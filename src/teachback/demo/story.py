@@ -67,6 +67,8 @@ class Links:
 
     trail: str
     others: str
+    #: A lesson was asked for, and nothing could be drafted.
+    drafted: bool = False
 
 
 def steps(
@@ -76,8 +78,13 @@ def steps(
     seen: Seen,
     links: Links,
     others: Sequence[str] = (),
+    lesson: Json | None = None,
 ) -> list[Json]:
-    """Return the steps with their states; `others` are what people with the problem asked."""
+    """Return the steps with their states.
+
+    `others` are what people with the problem asked, `lesson` what was drafted from the visitor's
+    words.
+    """
     given = {str(each["kind"]) for each in feedback}
     complained = any(map(_is_complaint, feedback))
     asked = {trace["id"] for trace in traces}
@@ -86,11 +93,15 @@ def steps(
         "complain": complained,
         "trail": complained and seen.trail in asked,
         "others": complained and seen.others in asked,
+        "approve": lesson is not None and lesson["state"] in IN_FORCE,
+        "again": lesson is not None and bool(_asked_with(lesson, traces)),
     }
     extras: dict[str, Json] = {
         "complain": {"ways": [_way(kind, title, given) for kind, title in WAYS.items()]},
         "trail": {"href": links.trail},
         "others": {"href": links.others, "asked": list(others)},
+        "approve": _lesson(lesson, links, complained=complained),
+        "again": _again(lesson, traces),
     }
     states = _states(done)
     return [
@@ -100,12 +111,46 @@ def steps(
 
 
 #: Steps of the story that are not built yet.
-LATER = ("approve", "again", "proof")
+LATER = ("proof",)
+#: States in which a lesson reaches the assistant.
+IN_FORCE = ("canary", "live")
 
 
 def _is_complaint(said: Json) -> bool:
     """Whether somebody says that something is wrong; a good thumb does not."""
     return said["kind"] != "implicit" and (said["kind"] != "rating" or bool(said["negative"]))
+
+
+def _lesson(lesson: Json | None, links: Links, *, complained: bool) -> Json:
+    """Tell what can be done about the lesson: draft it, read and approve it, look at it."""
+    if lesson is None:
+        return {"can_draft": complained and bool(links.trail), "asked_to_draft": links.drafted}
+    return {
+        "draft": lesson.get("answer") or lesson["text"],
+        "can_approve": lesson["state"] not in IN_FORCE,
+        "href": f"/lessons/{lesson['id']}",
+    }
+
+
+def _again(lesson: Json | None, traces: Sequence[Json]) -> Json:
+    """Tell what to ask again, and how the answer has changed."""
+    if lesson is None or lesson["state"] not in IN_FORCE:
+        return {}
+    same = [trace for trace in traces if trace["query"] == lesson["situation"]]
+    after = _asked_with(lesson, traces)
+    told: Json = {"ask": lesson["situation"]}
+    if same and after:
+        told |= {"before": same[0].get("output", ""), "after": after[-1].get("output", "")}
+    return told
+
+
+def _asked_with(lesson: Json, traces: Sequence[Json]) -> list[Json]:
+    """Return the traces whose answer was given with the lesson among its documents."""
+    return [
+        trace
+        for trace in traces
+        if any(item.get("name") == lesson["id"] for item in trace.get("context", ()))
+    ]
 
 
 def _states(done: Mapping[str, bool]) -> dict[str, State]:

@@ -11,6 +11,10 @@ export const readState = () => call(`${root}/state`);
 /** @param {string} query */
 export const ask = (query) => call(`${root}/chat`, { query });
 
+/** Draft a lesson from what was said; then let it into the assistant's answers. */
+export const draftLesson = () => call(`${root}/draft`, {});
+export const approveLesson = () => call(`${root}/approve`, {});
+
 export const restart = () => call(`${root}/restart`, {});
 
 /** @returns {Promise<{reasons: {label: string, title: string, polarity: string}[]}>} */

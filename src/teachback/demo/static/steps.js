@@ -9,7 +9,9 @@ const news = /** @type {HTMLElement} */ (document.querySelector("#news"));
 
 /**
  * Show the steps as they stand; says aloud what is newly done.
- * @param {{id: string, state: keyof typeof WORDS, ways?: any[], asked?: string[], href?: string}[]} steps
+ * @param {{id: string, state: keyof typeof WORDS, ways?: any[], asked?: string[], href?: string,
+ *   draft?: string, can_draft?: boolean, can_approve?: boolean, asked_to_draft?: boolean,
+ *   ask?: string, before?: string, after?: string}[]} steps
  */
 export function showSteps(steps) {
   for (const step of steps) {
@@ -22,6 +24,8 @@ export function showSteps(steps) {
     if (step.ways) showWays(item, step.ways);
     if (step.asked) showAsked(item, step.asked);
     showLink(item, step.href);
+    if (step.id === "approve") showLesson(item, step);
+    if (step.id === "again") showChange(item, step);
     if (before && before !== "done" && step.state === "done") {
       news.textContent = `Step done: ${item.querySelector("h2")?.textContent}`;
     }
@@ -73,4 +77,43 @@ function showLink(item, href) {
   if (!link) return;
   link.hidden = !href;
   if (href) link.setAttribute("href", href);
+}
+
+/**
+ * The draft in the visitor's own words, and what can be done about it.
+ * @param {HTMLElement} item
+ * @param {{draft?: string, can_draft?: boolean, can_approve?: boolean, asked_to_draft?: boolean}} step
+ */
+function showLesson(item, step) {
+  const draft = /** @type {HTMLElement} */ (item.querySelector(".draft"));
+  draft.textContent = step.draft ?? "";
+  draft.hidden = !step.draft;
+  show(item, "#draft", Boolean(step.can_draft));
+  show(item, "#approve", Boolean(step.draft && step.can_approve));
+  show(item, ".hint", Boolean(step.asked_to_draft && !step.draft));
+}
+
+/**
+ * The question to ask again, and both answers once it was.
+ * @param {HTMLElement} item
+ * @param {{ask?: string, before?: string, after?: string}} step
+ */
+function showChange(item, step) {
+  const button = /** @type {HTMLElement} */ (item.querySelector("#again"));
+  button.dataset.question = step.ask ?? "";
+  button.hidden = !step.ask;
+  const changed = step.before !== undefined && step.after !== undefined;
+  show(item, ".change", changed);
+  if (!changed) return;
+  /** @type {HTMLElement} */ (item.querySelector(".before")).textContent = step.before ?? "";
+  /** @type {HTMLElement} */ (item.querySelector(".after")).textContent = step.after ?? "";
+}
+
+/**
+ * @param {HTMLElement} item
+ * @param {string} selector
+ * @param {boolean} shown
+ */
+function show(item, selector, shown) {
+  /** @type {HTMLElement} */ (item.querySelector(selector)).hidden = !shown;
 }

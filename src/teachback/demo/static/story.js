@@ -1,7 +1,7 @@
 // The story page: shows what the server knows, and sends what the visitor does.
 
 import { Answer } from "./answer.js";
-import { ask, readState, readWidget, Refused, restart } from "./api.js";
+import { approveLesson, ask, draftLesson, readState, readWidget, Refused, restart } from "./api.js";
 import { make } from "./dom.js";
 import { selectedIn } from "./passage.js";
 import { showSteps } from "./steps.js";
@@ -118,6 +118,15 @@ input.addEventListener("keydown", (event) => {
 for (const button of document.querySelectorAll("[data-ask]")) {
   button.addEventListener("click", () => void send(/** @type {HTMLElement} */ (button).dataset.ask ?? ""));
 }
+for (const [id, act] of /** @type {const} */ ([["draft", draftLesson], ["approve", approveLesson]])) {
+  byId(id).addEventListener("click", () =>
+    attempt(async () => {
+      await act();
+      await refresh();
+    }),
+  );
+}
+byId("again").addEventListener("click", () => void send(byId("again").dataset.question ?? ""));
 byId("restart").addEventListener("click", () =>
   attempt(async () => {
     await restart();

@@ -39,14 +39,14 @@ async def list_lessons(
     request: Request,
     state: LessonState | None = None,
     kind: LessonKind | None = None,
-    feedback_id: str | None = None,
+    feedback_id: Annotated[list[str] | None, Query()] = None,
     waiting: bool | None = None,
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> Response:
     """Lessons, last changed first."""
     caller = await secret_caller(request)
-    feedback = None if feedback_id is None else (feedback_id,)
+    feedback = None if feedback_id is None else tuple(feedback_id)
     found = await store.list_lessons(
         context(request).db,
         caller.project_id,
