@@ -96,13 +96,14 @@ async def _scores(
             near = await nearest(
                 db, lesson.project_id, embedder, lesson.situation, limit=CANDIDATES
             )
-            return {one.id: one.cosine for one in reversed(near) if one.kind == "query"}
+            return {one.id: one.cosine for one in near if one.kind == "query"}
         except (Unavailable, BadVectors):
             pass  # by words; the worker's log tells what is wrong with the model
+    asked = await search.ask_words(db, lesson.project_id, lesson.situation)
     by_words = await search.find_by_words(
         db,
         lesson.project_id,
-        lesson.situation,
+        asked,
         narrowed=where(Query(), "trace", datetime.now(UTC)),
         limit=CANDIDATES,
     )
