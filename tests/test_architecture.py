@@ -25,9 +25,10 @@ OPTIONAL = {"openai", "anthropic", "langchain_core", "daft", "ray", "torch", "tr
 #: The plain install is the SDK; what the extra `server` brings may be imported late by the CLI,
 #: so that `teachback --help` and a missing extra answer at once.
 LATE_IMPORTERS = {"cli"}
-#: Methods that asyncio and httptools call by their names.
+#: Methods that asyncio, httptools and LangChain call by their names.
 CALLED_BY_LIBRARIES = {"connection_made", "data_received", "connection_lost", "on_body",
-                       "on_header", "on_message_complete"}  # fmt: skip
+                       "on_header", "on_message_complete", "wrap_model_call", "awrap_model_call",
+                       "_get_relevant_documents", "_aget_relevant_documents"}  # fmt: skip
 WEB_FRAMEWORKS = {"fastapi", "starlette", "uvicorn", "jinja2"}
 #: A statement of SQL, not a sentence that happens to contain one of its verbs.
 SQL = re.compile(

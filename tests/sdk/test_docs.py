@@ -20,7 +20,7 @@ from teachback.sdk.losses import Reason
 
 DOCS = Path(__file__).parents[2] / "docs"
 REFERENCE = (DOCS / "reference" / "sdk.md").read_text(encoding="utf-8")
-PAGES = ["trace-your-application.md", "send-feedback.md"]
+PAGES = ["trace-your-application.md", "send-feedback.md", "langchain.md"]
 
 
 @pytest.fixture
@@ -47,6 +47,8 @@ def test_examples_run_when_copied(
         if isinstance(value, teachback.Client | OpenAI):
             value.close()
     assert stub.records("trace")
+    if page == "langchain.md":
+        assert len(stub.records("trace")) == 2
     if page == "send-feedback.md":
         assert {r["kind"] for r in stub.records("feedback")} >= {
             "rating", "reasons", "comment", "correction", "annotation", "implicit",

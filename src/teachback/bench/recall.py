@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from teachback.bench import abstention
+from teachback.bench import abstention, inject
+from teachback.bench.product import scratch
 from teachback.bench.progress import Progress
 from teachback.bench.public_data import (
     MISSING,
@@ -52,7 +53,13 @@ Loaders = dict[str, Callable[[], Iterator[Row]]]
 
 
 def run(*, quick: bool, progress: Progress) -> list[Figure]:
-    """Measure ranking, abstention and calibration on public data."""
+    """Measure ranking, abstention and calibration on public data, and how long injecting takes."""
+    with scratch() as folder:
+        waits = inject.figures(folder, quick=quick, progress=progress)
+    return waits + _on_public_data(quick=quick, progress=progress)
+
+
+def _on_public_data(*, quick: bool, progress: Progress) -> list[Figure]:
     sets = loaders()
     if sets is None:
         return [Figure(name=name, value=None, unit="share", note=MISSING) for name in TARGETS]
