@@ -115,6 +115,7 @@ async def test_pages_agree_with_the_plain_scan(
     """Met on the way, merged or gathered; newest or oldest first; page by page, each once."""
     monkeypatch.setattr(listing, "WALKED", walked)
     monkeypatch.setattr(listing, "WALKED_ROWS", walked)
+    monkeypatch.setattr(listing, "WALKED_FAR", walked)
     draw = random.Random(seed)
     names = [f"t-{n}" for n in range(60)]
     said = [_feedback(draw, n, names) for n in range(150)]

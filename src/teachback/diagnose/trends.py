@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -64,12 +65,50 @@ async def trend(db: Database, project_id: str, query: TrendQuery) -> Trend:
 
     Raises Invalid for an unknown metric or dimension, or a time that is too long or empty.
     """
+    (found,) = await trends(db, project_id, [query])
+    return found
+
+
+async def trends(db: Database, project_id: str, queries: Sequence[TrendQuery]) -> list[Trend]:
+    """Answer several questions at once, each as `trend` does; what they share is read once."""
+    for query in queries:
+        _metric(query)
+    queries = [_aligned(query) for query in queries]
+    for query in queries:
+        _check(query)
+    reads: dict[_Read, list[TrendQuery]] = defaultdict(list)
+    for query in queries:
+        reads[_read_of(query)].append(query)
+    times = list(dict.fromkeys((query.since, query.until) for query in queries))
+    rows, marks = await asyncio.gather(
+        asyncio.gather(*(_rows(db, project_id, among) for among in reads.values())),
+        asyncio.gather(*(versions.list_marks(db, project_id, since=a, until=b) for a, b in times)),
+    )
+    of_read, of_time = dict(zip(reads, rows, strict=True)), dict(zip(times, marks, strict=True))
+    return [
+        _trend(query, of_read[_read_of(query)], of_time[query.since, query.until])
+        for query in queries
+    ]
+
+
+#: What questions that are answered by one read have in common.
+_Read = tuple[object, ...]
+
+
+def _read_of(query: TrendQuery) -> _Read:
+    shared = ("reasons" if query.metric == "reason_share" else "cells", query.by, query.where)
+    if query.metric.startswith(SCORE):
+        shared = (query.metric, query.by, query.where)
+    # The week in which a time ends may be one in which another begins.
+    apart = (query.since, query.until) if query.step == "week" else ()
+    return (*shared, query.step, *apart)
+
+
+def _trend(query: TrendQuery, rows: Sequence[Row], marks: Sequence[Row]) -> Trend:
     metric = _metric(query)
-    query = _aligned(query)
-    _check(query)
-    rows = await _rows(db, project_id, query)
+    if query.step != "week":
+        rows = [row for row in rows if query.since <= row["at"] < query.until]
     series = _series(rows, query, metric)
-    marks = await versions.list_marks(db, project_id, since=query.since, until=query.until)
     return Trend(
         metric=query.metric,
         unit=metric.unit,
@@ -139,9 +178,12 @@ def _floor(at: datetime, width: timedelta) -> datetime:
     return epoch + (at - epoch) // width * width
 
 
-async def _rows(db: Database, project_id: str, query: TrendQuery) -> list[Row]:
+async def _rows(db: Database, project_id: str, among: Sequence[TrendQuery]) -> list[Row]:
+    """Return what answers these questions, of one read, over all of their time."""
+    query = among[0]
     about = store.About(
-        project_id=project_id, since=query.since, until=query.until, step=query.step,
+        project_id=project_id, since=min(one.since for one in among),
+        until=max(one.until for one in among), step=query.step,
         narrowed=where(Query(terms=query.where), "trace", datetime.now(UTC)),
     )  # fmt: skip
     if query.metric.startswith(SCORE):

@@ -16,25 +16,37 @@ LIMIT = 200
 
 def highlights(text: str, stems: Sequence[str]) -> list[tuple[int, int]]:
     """Return (start, end) in code points of the words that are forms of a stem, in order."""
-    known = {stem.casefold() for stem in stems}
-    # The stemmer writes company as compani.
-    roots = tuple({stem.removesuffix("i") for stem in known})
-    places: list[tuple[int, int]] = []
-    for found in _WORD.finditer(text):
-        if _is_form(found[0].casefold(), known, roots):
-            places.append(found.span())
-            if len(places) == LIMIT:
-                break
-    return places
+    return Highlighter(stems)(text)
 
 
-def _is_form(word: str, known: set[str], roots: tuple[str, ...]) -> bool:
-    if word in known:
-        return True
-    return any(
-        len(root) >= SHORTEST and word.startswith(root) and len(word) - len(root) <= ENDING
-        for root in roots
-    )
+class Highlighter:
+    """Finds the same words in many texts: each is looked at once."""
+
+    def __init__(self, stems: Sequence[str]) -> None:
+        self._known = {stem.casefold() for stem in stems}
+        # The stemmer writes company as compani.
+        roots = {stem.removesuffix("i") for stem in self._known}
+        self._roots = tuple(root for root in roots if len(root) >= SHORTEST)
+        self._seen: dict[str, bool] = {}
+
+    def __call__(self, text: str) -> list[tuple[int, int]]:
+        """Return (start, end) in code points of the words that are forms of a stem, in order."""
+        places: list[tuple[int, int]] = []
+        for found in _WORD.finditer(text):
+            word = found[0]
+            is_form = self._seen.get(word)
+            if is_form is None:
+                is_form = self._seen[word] = self._is_form(word.casefold())
+            if is_form:
+                places.append(found.span())
+                if len(places) == LIMIT:
+                    break
+        return places
+
+    def _is_form(self, word: str) -> bool:
+        return word in self._known or any(
+            word.startswith(root) and len(word) - len(root) <= ENDING for root in self._roots
+        )
 
 
 def snippet(

@@ -13,7 +13,7 @@ from teachback.llm.embed import BadVectors, Embedder
 from teachback.model.query import Query
 from teachback.model.trace import Trace
 from teachback.recall.embedding import nearest
-from teachback.recall.highlight import highlights
+from teachback.recall.highlight import Highlighter
 from teachback.store import search as documents
 from teachback.store import traces
 from teachback.store.database import Database
@@ -59,8 +59,9 @@ async def search(
     )
     scores = fuse(by_words, by_meaning)
     shown = await traces.find_traces(db, project_id, list(scores)[:limit])
+    mark = Highlighter(asked.stems)
     return [
-        _hit(shown[trace_id], score, by_words, by_meaning, asked.stems)
+        _hit(shown[trace_id], score, by_words, by_meaning, mark)
         for trace_id, score in scores.items()
         if trace_id in shown
     ]
@@ -104,15 +105,15 @@ async def _by_meaning(
 
 def _hit(
     trace: Trace, score: float, by_words: Sequence[str], by_meaning: Sequence[str],
-    stems: Sequence[str],
+    mark: Highlighter,
 ) -> Hit:  # fmt: skip
     return Hit(
         trace=trace,
         score=score,
         by_words=_place(trace.id, by_words),
         by_meaning=_place(trace.id, by_meaning),
-        query_marks=highlights(trace.query, stems),
-        output_marks=highlights(trace.output or "", stems),
+        query_marks=mark(trace.query),
+        output_marks=mark(trace.output or ""),
     )
 
 

@@ -18,8 +18,9 @@ from teachback.store.database import Database, Row
 from teachback.store.places import find_places
 from teachback.store.where import Where, direction
 
-#: How far a page is looked for on the way: entries of an index, and rows where those are read.
-WALKED, WALKED_ROWS = 10_000, 3_000
+#: How far a page is looked for on the way: entries of an index; rows where those are read; and
+#: rows where to gather would be to read all.
+WALKED, WALKED_ROWS, WALKED_FAR = 50_000, 2_500, 10_000
 #: Places whose own lists are merged; more of them cost more than to gather.
 MERGED = 2_000
 
@@ -63,6 +64,9 @@ _REST: dict[str, LiteralString] = {
 }
 
 
+_INDEXED = {"trace_id", "session_id", "label", "unmatched"}
+
+
 async def list_feedback(
     db: Database,
     project_id: str,
@@ -102,6 +106,7 @@ class _Asked:
             "at": before and before[0], "id": before and before[1],
         }  # fmt: skip
         self._places = places
+        self._indexed = narrowed.indexed or not _INDEXED.isdisjoint(given)
         self._rest = _joined([narrowed.rest, *_said(_REST, given)])
         beyond = sql.SQL("(f.occurred_at, f.id) {} (%(at)s, %(id)s)").format(
             sql.SQL(">" if oldest else "<")
@@ -118,8 +123,9 @@ class _Asked:
 
     def ways(self) -> list[sql.Composed]:
         """Return statements that find the page, the quickest first; the last one surely does."""
+        rows = WALKED_ROWS if self._indexed else WALKED_FAR
         ways = [_WALK.format(
-            walked=sql.Literal(WALKED_ROWS if self._rest else WALKED),
+            walked=sql.Literal(WALKED), rows=sql.Literal(rows),
             begun=_BEGUN.format(**self._words) if self._places else sql.SQL("true"),
             **self._words,
         )]  # fmt: skip
@@ -143,6 +149,7 @@ _BEGUN = sql.SQL("""f.occurred_at {from} (
         select f.occurred_at from feedback f
         where f.project_id = %(project)s and f.place_id = at_place.id and {times}
         order by f.occurred_at {order}, f.id {order} limit 1) latest)""")
+#: `offset 0` keeps the planner from reading everything for what a few rows are asked.
 _WALK = sql.SQL("""
     with walked as (
         select f.project_id, f.id, f.occurred_at, f.place_id, f.kind, f.name, f.source,
@@ -152,9 +159,11 @@ _WALK = sql.SQL("""
         order by f.occurred_at {order}, f.id {order} limit {walked}
     )
     select f.* from (
-        select f.project_id, f.id, f.occurred_at from walked f where {placed} and {covered}
-    ) as here join feedback f on f.project_id = here.project_id and f.id = here.id
-    where {rest}
+        select f.project_id, f.id, f.occurred_at from walked f
+        where {placed} and {covered} limit {rows}
+    ) as here cross join lateral (
+        select f.* from feedback f
+        where f.project_id = here.project_id and f.id = here.id and {rest} offset 0) f
     order by here.occurred_at {order}, here.id {order} limit %(limit)s
 """)
 _MERGE = sql.SQL("""

@@ -66,6 +66,7 @@ DIMENSIONS = ("model", "prompt", "environment", "role", "surface", "locale", "re
 #: What the indexes of feedback over time hold, beside its place and its time.
 _COVERED = frozenset({"kind", "name", "source", "negative", "withdrawn"})
 _TIMED = frozenset({"since", "until"})
+_INDEXED = frozenset({"reason", "tag", "meta", "user", "session", "trace", "error", "unmatched"})
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,200})(\.\d{1,200})?([eE][+-]?\d{1,2})?")
 _TIMES: dict[Subject, LiteralString] = {
     "feedback": "f.occurred_at",
@@ -89,6 +90,8 @@ class Where:
     rest: sql.Composable | None = None
     #: What must hold of the place holds of none at all, too.
     nowhere: bool = False
+    #: What is rare among the others is found by an index of its own.
+    indexed: bool = False
 
     @property
     def of_trace(self) -> sql.Composable | None:
@@ -115,6 +118,7 @@ def where(query: Query, subject: Subject, now: datetime) -> Where:
         covered=_all(writer.parts(parts["covered"])),
         rest=_all(writer.parts(parts["rest"], query.words)),
         nowhere=all(term.negated for term in parts["places"]),
+        indexed=bool(query.words) or any(map(_is_indexed, parts["rest"])),
     )  # fmt: skip
     inside: sql.Composable | None = found.places and writer.placed(found.places)
     if inside and found.nowhere and subject == "feedback":
@@ -129,6 +133,10 @@ def _part(term: Term, subject: Subject) -> str:
     if term.field in _TIMED:
         return "times"
     return "covered" if subject == "feedback" and term.field in _COVERED else "rest"
+
+
+def _is_indexed(term: Term) -> bool:
+    return term.field in _INDEXED and not term.negated and term.comparison == "is"
 
 
 def direction(*, oldest: bool) -> dict[str, sql.Composable]:
@@ -284,7 +292,7 @@ class _Writer:
     def _compare(self, expression: sql.Composable, term: Term) -> sql.Composable:
         kind = FIELDS[term.field].type
         if kind == "yes":
-            return sql.SQL("{} = {}").format(expression, self._param(yes(term.values[0])))
+            return sql.SQL("{}" if yes(term.values[0]) else "(not {})").format(expression)
         if kind in ("number", "duration"):
             read: Callable[[str], float] = seconds if kind == "duration" else number
             sign = sql.SQL("=" if term.comparison == "is" else term.comparison)

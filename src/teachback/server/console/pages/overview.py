@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from starlette.responses import Response
 
-from teachback.diagnose.trends import trend
+from teachback.diagnose.trends import trends
 from teachback.model.trend import Trend, TrendQuery
 from teachback.server.console.render import page
 from teachback.server.console.views.judgements import reasons_by_label
@@ -33,32 +33,26 @@ async def show(visit: Visit) -> Response:
 
 
 async def _measure(visit: Visit, period: Period) -> Measured:
-    negative, response, reasons, traces, feedback = await asyncio.gather(
-        _pair(visit, period, "negative_rate"),
-        _pair(visit, period, "response_rate"),
-        _pair(visit, period, "reason_share", "reason"),
-        _pair(visit, period, "traces"),
-        _pair(visit, period, "feedback"),
-    )
-    slices = await asyncio.gather(
-        *(_ask(visit, _query(period, "negative_rate", name)) for name in DIMENSIONS)
-    )
-    line = negative.now
-    if is_sparse(line) and period.days > MIN_DAYS_FOR_WEEKS:
-        line = await _ask(visit, replace(_query(period, "negative_rate"), step="week"))
-    return Measured(
-        negative=negative, response=response, reasons=reasons, traces=traces, feedback=feedback,
-        line=line, slices=dict(zip(DIMENSIONS, slices, strict=True)),
-    )  # fmt: skip
-
-
-async def _pair(visit: Visit, period: Period, metric: str, *by: str) -> Pair:
-    query = _query(period, metric, *by)
+    """Ask for everything at once: most of it is in the same cells."""
+    paired = {
+        "negative": _query(period, "negative_rate"),
+        "response": _query(period, "response_rate"),
+        "reasons": _query(period, "reason_share", "reason"),
+        "traces": _query(period, "traces"),
+        "feedback": _query(period, "feedback"),
+    }
     since, until = period.before
-    now, before = await asyncio.gather(
-        _ask(visit, query), _ask(visit, replace(query, since=since, until=until))
+    before = [replace(query, since=since, until=until) for query in paired.values()]
+    slices = [_query(period, "negative_rate", name) for name in DIMENSIONS]
+    found = await _ask(visit, [*paired.values(), *before, *slices])
+    size = len(paired)
+    pairs = {name: Pair(now=found[n], before=found[size + n]) for n, name in enumerate(paired)}
+    line = pairs["negative"].now
+    if is_sparse(line) and period.days > MIN_DAYS_FOR_WEEKS:
+        (line,) = await _ask(visit, [replace(_query(period, "negative_rate"), step="week")])
+    return Measured(
+        **pairs, line=line, slices=dict(zip(DIMENSIONS, found[2 * size :], strict=True))
     )
-    return Pair(now=now, before=before)
 
 
 def _query(period: Period, metric: str, *by: str) -> TrendQuery:
@@ -67,5 +61,5 @@ def _query(period: Period, metric: str, *by: str) -> TrendQuery:
     )
 
 
-async def _ask(visit: Visit, query: TrendQuery) -> Trend:
-    return await trend(visit.db, visit.project.id, query)
+async def _ask(visit: Visit, queries: Sequence[TrendQuery]) -> list[Trend]:
+    return await trends(visit.db, visit.project.id, queries)
