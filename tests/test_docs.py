@@ -116,6 +116,7 @@ def test_every_job_is_documented() -> None:
     text = _everything()
     names = [name for name, *_ in jobs.PERIODIC + jobs.LOOPS] + [
         jobs.EMBED,
+        jobs.CALIBRATE,
         jobs.RETRY_STALLED,
         jobs.DELETE_OLD,
     ]

@@ -37,6 +37,7 @@ LOOPS: tuple[tuple[str, float, Work], ...] = (
 )
 #: As above, where an embedder is configured.
 EMBED, EMBED_PAUSE_S = "recall.embed", 0.5
+CALIBRATE, CALIBRATE_PAUSE_S = "recall.calibrate", 60.0
 RETRY_STALLED = "jobs.retry_stalled"
 #: Finished jobs are kept for a day, failed ones for a month.
 KEEP_FINISHED_H, KEEP_FAILED_H = 24, 24 * 30

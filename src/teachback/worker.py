@@ -6,8 +6,19 @@ import asyncio
 
 import structlog
 
-from teachback.jobs import EMBED, EMBED_PAUSE_S, LOOPS, Work, keep_reasons, register, run_loop
+from teachback.jobs import (
+    CALIBRATE,
+    CALIBRATE_PAUSE_S,
+    EMBED,
+    EMBED_PAUSE_S,
+    LOOPS,
+    Work,
+    keep_reasons,
+    register,
+    run_loop,
+)
 from teachback.llm.embed import Embedder
+from teachback.recall.calibration import Calibrating
 from teachback.recall.embedding import Embedding
 from teachback.store.database import Database
 from teachback.store.jobs import POLL_S
@@ -22,8 +33,13 @@ GRACE_S = 20.0
 
 async def run_worker(dsn: str, db: Database, embedder: Embedder | None = None) -> None:
     """Work until cancelled; a lost database is waited for."""
-    embedding = ((EMBED, EMBED_PAUSE_S, Embedding(embedder)),) if embedder else ()
-    works: tuple[tuple[str, float, Work], ...] = LOOPS + embedding
+    works: tuple[tuple[str, float, Work], ...] = LOOPS
+    if embedder:
+        calibrating = Calibrating(embedder.model)
+        works += (
+            (EMBED, EMBED_PAUSE_S, Embedding(embedder)),
+            (CALIBRATE, CALIBRATE_PAUSE_S, calibrating),
+        )
     loops = [asyncio.create_task(run_loop(db, *loop)) for loop in works]
     try:
         await _run_jobs(dsn, db)

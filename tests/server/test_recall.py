@@ -107,7 +107,7 @@ def test_recall_tells_why_and_why_not(server: Server, project: httpx2.Client) ->
     until(lambda: len(project.post("/v1/recall", json=ask).json()["lessons"]) == 2)
     answer = project.post("/v1/recall", json=ask).json()
     assert answer["fits"] is True
-    assert [one["id"] for one in answer["cases"]] == ["bad"]
+    assert [one["trace_id"] for one in answer["cases"]] == ["bad"]
     assert [(one["reason"], one["position"]) for one in answer["lessons"]] == [
         ("exact", 1), ("out_of_scope", None),
     ]  # fmt: skip

@@ -46,6 +46,14 @@ def test_testing_ends_at_the_first_failure() -> None:
     assert loosest([], 0.02) is None
 
 
+def test_nothing_is_looser_than_what_was_seen() -> None:
+    """Of thresholds that do the same, the strictest."""
+    steps = curve([5.0] * 200, [False] * 200)
+    found = loosest(steps, 0.02)
+    assert found is not None
+    assert (found.threshold, found.answered) == (5.0, 200)
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.3])
 def test_the_bound_is_broken_no_more_often_than_promised(rate: float) -> None:
     """In 95 of 100 projects the true share of wrong answers is within the bound."""
@@ -65,4 +73,4 @@ def test_the_bound_is_broken_no_more_often_than_promised(rate: float) -> None:
 def test_the_grid_goes_from_strict_to_loose() -> None:
     """It is fixed before the data are seen."""
     assert sorted(GRID, reverse=True) == list(GRID)
-    assert (GRID[0], GRID[-1]) == (12.0, -6.0)
+    assert (GRID[0], GRID[-1]) == (12.0, 0.0)

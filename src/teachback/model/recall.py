@@ -81,6 +81,8 @@ class Rules:
     propensity: float = 0.9
     #: Share of end users who get a lesson that is in canary.
     canary: float = 0.2
+    #: Share of all queries that may be given something wrong, by what the gate is calibrated to.
+    bound: float = 0.02
     wording: Wording = field(default_factory=Wording)
 
     @classmethod

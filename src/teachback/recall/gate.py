@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from teachback.core.gate import FEATURES, CalibratedGate
 from teachback.core.memory import Floats, Memory
+from teachback.model.recall import Rules
 from teachback.stats.abstention import Step, curve, loosest, needed
 from teachback.stats.logistic import fit
 
 #: Share of all queries that may be given something wrong.
-BOUND = 0.02
+BOUND = Rules().bound
 #: Weights without data of one's own, in the order of FEATURES: fitted on the training parts of two
 #: public intent sets with the local model. What tells is how far the best group is ahead.
 PRIOR = (2.5, 0.3, 0.7, -1.1, 10.5, -1.7)

@@ -17,6 +17,7 @@ from teachback.core.nearest import Vectors
 from teachback.llm.embed import Embedder
 from teachback.model.ids import new_id
 from teachback.model.recall import Ask
+from teachback.recall.calibration import gate_for
 from teachback.recall.live import Live, Snapshot
 from teachback.recall.recorder import Recorder
 from teachback.store.database import Database
@@ -87,8 +88,9 @@ class Injector:
         for match in snapshot.nearest.matches(ask, vector, everywhere=True):
             if match.lesson.id not in inside:
                 found.append(match)
+        gate = gate_for(snapshot.gate, ask.query, vector, found)
         considered = choose(
-            found, ask, snapshot.rules, gate=snapshot.gate, salt=project_id, now=datetime.now(UTC),
+            found, ask, snapshot.rules, gate=gate, salt=project_id, now=datetime.now(UTC),
             alike=snapshot.nearest.alike,
         )  # fmt: skip
         return snapshot, considered
@@ -102,8 +104,9 @@ class Injector:
             if self._waiting >= MAX_WAITING:
                 return Injected(outcome="late")
             vector = await self._vector(self._embedder, ask.query)
+        matches = snapshot.nearest.matches(ask, vector)
         return decide(
-            snapshot.nearest.matches(ask, vector), ask, snapshot.rules, gate=snapshot.gate,
+            matches, ask, snapshot.rules, gate=gate_for(snapshot.gate, ask.query, vector, matches),
             salt=project_id, now=datetime.now(UTC), alike=snapshot.nearest.alike,
         )  # fmt: skip
 

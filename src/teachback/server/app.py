@@ -22,6 +22,7 @@ from teachback.capture.recall import InjectIn, RecallIn
 from teachback.errors import Invalid, TeachbackError
 from teachback.llm.chat import Chat
 from teachback.llm.embed import Embedder
+from teachback.recall.calibration import Gates
 from teachback.recall.inject import Injector
 from teachback.recall.live import Live
 from teachback.record.writer import Writer
@@ -97,7 +98,8 @@ async def _lifespan(app: FastAPI, options: Options) -> AsyncIterator[None]:
     await db.open()
     writer = Writer(db)
     await writer.start()
-    live = Live(db, options.embedder, dsn=options.direct_dsn or options.dsn)
+    gates = Gates(db, options.embedder.model if options.embedder else None)
+    live = Live(db, options.embedder, dsn=options.direct_dsn or options.dsn, gates=gates)
     metrics = Metrics()
     injector = Injector(db, live, options.embedder, on_done=metrics.injected)
     gateway = Gateway(options.gateway, writer, injector, metrics)

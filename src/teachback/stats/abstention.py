@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 #: One-sided: how sure the bound is.
 CONFIDENCE = 0.95
 #: Thresholds that are tried, from strict to loose, in log odds of the answer being right: fixed
-#: before the data are seen, as the test demands. Beyond 12 there is nothing between two floats.
-GRID: tuple[float, ...] = tuple(round(12.0 - 0.05 * step, 2) for step in range(361))
+#: before the data are seen, as the test demands. What is more likely wrong than right never passes.
+GRID: tuple[float, ...] = tuple(round(12.0 - 0.05 * step, 2) for step in range(241))
 #: Halvings until a bound is known to ten digits.
 HALVINGS = 40
 
@@ -89,6 +89,9 @@ def curve(
 def loosest(steps: Sequence[Step], bound: float) -> Step | None:
     """Return the last step before the bound is broken for the first time; None when it is at once.
 
+    Of steps that answer the same queries it is the strictest: nothing is known of what is less
+    sure than all that was seen.
+
     A fixed-sequence test: thresholds are tested from strict to loose, and testing ends at the first
     failure, so that no correction for their number is due. Angelopoulos, Bates, Candès, Jordan and
     Lei, Learn then Test, 2021.
@@ -97,7 +100,8 @@ def loosest(steps: Sequence[Step], bound: float) -> Step | None:
     for step in steps:
         if step.upper > bound:
             break
-        kept = step
+        if kept is None or step.answered > kept.answered:
+            kept = step
     return kept
 
 

@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 from teachback.store.copy import as_columns
 from teachback.store.database import TRANSIENT, Database, away
 from teachback.store.lessons import CHANNEL
+from teachback.store.vectors import read_vector
 
 Vector = NDArray[np.float32]
 Key = tuple[str, int]
@@ -56,7 +57,8 @@ async def read_marks(db: Database, project_ids: Sequence[str]) -> dict[str, str]
         """
         select p.id::text as id, concat_ws(' ', p.lessons_off, md5(p.recall::text),
             (select updated_at from lesson l where l.project_id = p.id
-             order by updated_at desc limit 1)) as mark
+             order by updated_at desc limit 1),
+            (select max(made_at) from recall_calibration c where c.project_id = p.id)) as mark
         from project p where p.id = any(%s::uuid[])
         """,
         (list(project_ids),),
@@ -78,9 +80,4 @@ async def read_vectors(
         """,
         (project_id, model, *as_columns([(lesson, str(version)) for lesson, version in keys])),
     )
-    return {(row["lesson_id"], row["version"]): _read(row["vector"]) for row in rows}
-
-
-def _read(raw: bytes) -> Vector:
-    """Read pgvector's binary form: two shorts, then half floats, all in network order."""
-    return np.frombuffer(raw, ">f2", offset=4).astype(np.float32)
+    return {(row["lesson_id"], row["version"]): read_vector(row["vector"]) for row in rows}

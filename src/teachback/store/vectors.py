@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import sql
 
 from teachback.store.copy import as_array, as_columns
@@ -351,6 +353,23 @@ async def nearest(
     if len(rows) < limit:
         rows = await db.all(_ranked(model, narrowed, indexed=False), params)
     return [Near(row["trace_id"], row["kind"], row["cosine"]) for row in rows]
+
+
+async def read_queries(
+    db: Database, project_id: str, model: Model, trace_ids: Sequence[str]
+) -> dict[str, NDArray[np.float32]]:
+    """Return the vectors that are kept of what was asked, by trace."""
+    rows = await db.all(
+        "select trace_id, halfvec_send(vector) as vector from embedding where project_id = %s "
+        "and model_id = %s and trace_id = any(%s) and kind = 'query'",
+        (project_id, model.id, list(trace_ids)),
+    )
+    return {row["trace_id"]: read_vector(row["vector"]) for row in rows}
+
+
+def read_vector(raw: bytes) -> NDArray[np.float32]:
+    """Read pgvector's binary form: two shorts, then half floats, all in network order."""
+    return np.frombuffer(raw, ">f2", offset=4).astype(np.float32)
 
 
 async def _is_large(db: Database, project_id: str, model: Model, exact: int) -> bool:

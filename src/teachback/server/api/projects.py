@@ -47,6 +47,7 @@ class RecallBody(_Body):
     max_tokens: int | None = Field(None, ge=100, le=8_000)
     holdout: float | None = Field(None, ge=0, le=0.5)
     propensity: float | None = Field(None, ge=0.5, le=1)
+    bound: float | None = Field(None, ge=0.001, le=0.2)
     canary: float | None = Field(None, ge=0, le=1)
     intro: str | None = Field(None, min_length=1, max_length=2_000)
     guidance: str | None = Field(None, min_length=1, max_length=200)

@@ -17,14 +17,12 @@ from teachback.capture.recall import body_of, decode_inject, decode_recall
 from teachback.core.choose import Considered
 from teachback.core.compose import into
 from teachback.core.decide import Injected
-from teachback.core.filters import parse
 from teachback.model.ids import new_id
 from teachback.model.recall import Ask
-from teachback.recall import search as recall
+from teachback.recall.cases import retrieve
 from teachback.recall.live import Snapshot
 from teachback.server.api.lesson_views import lesson_in_force_view
-from teachback.server.api.search import hit_view
-from teachback.server.api.views import JsonObject, injection_view
+from teachback.server.api.views import JsonObject, injection_view, plain
 from teachback.server.auth import secret_caller
 from teachback.server.bodies import read_json
 from teachback.server.context import Context, context
@@ -35,8 +33,6 @@ from teachback.server.problems import json_response
 MAX_WAIT_S = 5.0
 #: Below it packing is not worth it.
 PACKED_FROM = 16_384
-#: Exchanges in which something was wrong.
-CASES = "negative:yes"
 
 
 async def post_recall(request: Request) -> Response:
@@ -94,11 +90,10 @@ def injected_view(done: Injected) -> JsonObject:
 async def _cases(ctx: Context, project_id: str, ask: Ask, limit: int) -> list[JsonObject]:
     if not ask.query.strip():
         return []
-    query = replace(parse(CASES), words=(ask.query,))
-    hits = await recall.search(
-        ctx.db, project_id, query, now=datetime.now(UTC), embedder=ctx.embedder, limit=limit
+    found = await retrieve(
+        ctx.db, project_id, ask.query, now=datetime.now(UTC), embedder=ctx.embedder, limit=limit
     )
-    return [hit_view(hit) for hit in hits]
+    return [plain(one.case) | {"score": one.score, "cosine": one.cosine} for one in found]
 
 
 def _considered_view(one: Considered) -> JsonObject:

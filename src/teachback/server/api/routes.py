@@ -9,6 +9,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 
 from teachback.server import health
 from teachback.server.api import (
+    calibration,
     feedback,
     ingest,
     lessons,
@@ -52,6 +53,7 @@ ROUTES: list[tuple[str, str, Any, str]] = [
     ("GET", "/v1/search", search.search, "secret"),
     ("POST", "/v1/recall", recall.post_recall, "secret"),
     ("POST", "/v1/inject", recall.post_inject, "secret"),
+    ("GET", "/v1/recall/calibration", calibration.get_calibration, "secret"),
     ("GET", "/v1/recall/lessons", recall.get_live_lessons, "secret"),
     ("GET", "/v1/trends", trends.get_trend, "secret"),
     ("GET", "/v1/changes", traces.list_changes, "secret"),

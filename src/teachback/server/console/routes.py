@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from teachback.errors import NotFound, TeachbackError
 from teachback.server.console.pages import (
+    calibration,
     feedback,
     keys,
     lessons,
@@ -68,6 +69,8 @@ def table() -> list[BaseRoute]:
         Route("/prompts/{id}", signed_in(prompts.show), methods=get),
         Route("/prompts/{id}/act", signed_in(prompts.act), methods=post),
         Route("/trends", signed_in(trends.show), methods=get),
+        Route("/recall", signed_in(calibration.show), methods=get),
+        Route("/recall/bound", signed_in(calibration.change), methods=post),
         Route("/views", signed_in(views.make), methods=post),
         Route("/views/{id}/delete", signed_in(views.delete), methods=post),
         Route("/settings/keys", signed_in(keys.show), methods=get),
