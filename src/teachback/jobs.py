@@ -14,7 +14,7 @@ from procrastinate.middleware import AsyncCallNext, WorkerMiddleware
 from procrastinate.worker import Worker
 
 from teachback.errors import TeachbackError, Unavailable
-from teachback.store import feedback, idempotency, logins, search, trends
+from teachback.store import feedback, idempotency, lessons, logins, search, trends
 from teachback.store.database import Database
 from teachback.store.jobs import STALLED_S, queue, save_failure
 
@@ -25,6 +25,7 @@ Work = Callable[[Database], Awaitable[int]]
 #: Name, schedule (cron), work. Each may run twice, or late, without harm.
 PERIODIC: tuple[tuple[str, str, Work], ...] = (
     ("record.match_waiting", "* * * * *", feedback.match_waiting),
+    ("lessons.count_judgements", "*/10 * * * *", lessons.count_judgements),
     ("access.delete_expired_logins", "17 * * * *", logins.delete_expired),
     ("access.delete_old_answers", "37 * * * *", idempotency.delete_old),
 )

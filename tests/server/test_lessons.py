@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -11,9 +12,13 @@ import pytest
 
 from conftest import PEPPER, Server
 from teachback.model.project import Role
+from teachback.model.recall import Injection
 from teachback.record import access
+from teachback.store import lessons as store
 from teachback.store import projects
 from teachback.store.database import Database
+from teachback.store.injections import NewInjection, save_injections
+from tests_support import rating, trace
 
 FACT = {"kind": "fact", "situation": "How long do refunds take?", "text": "Refunds take 14 days."}
 
@@ -163,3 +168,36 @@ def test_id_of_another_lesson_is_refused(client: httpx2.Client) -> None:
     client.post("/v1/lessons", json=FACT | {"id": "l"})
     assert client.post("/v1/lessons", json=FACT | {"id": "l", "text": "x"}).status_code == 409
     assert client.get("/v1/lessons/l").json()["text"] == FACT["text"]
+
+
+async def inject_and_count(server: Server, lesson: str, traces: list[str]) -> int:
+    """Note that these traces were given a lesson, and count what was said about them."""
+    given = Injection(
+        lesson_id=lesson, version=1, rank=1, score=1.0, position=1, variant="injected",
+        propensity=0.9, reason="exact",
+    )  # fmt: skip
+    now, project = datetime.now(UTC), server.installation.project.id
+    db = Database(server.dsn, max_size=2)
+    await db.open()
+    await save_injections(db, [NewInjection(project, trace, now, given) for trace in traces])
+    changed = await store.count_judgements(db)
+    await db.close()
+    return changed
+
+
+def test_voices_about_answers_with_a_lesson_are_counted(
+    server: Server, client: httpx2.Client, alice: httpx2.Client
+) -> None:
+    """One for each author, however often they judge; who found an answer bad is not content."""
+    client.post("/v1/lessons", json=FACT | {"id": "l"})
+    state(alice, "l", "approved", version=1)
+    state(alice, "l", "live")
+    names = [f"t{number}" for number in range(6)]
+    judged = [("t0", 1, "bob"), ("t1", 1, "bob"), ("t2", 0, "carol"), ("t3", 1, "carol"),
+              ("t4", 1, ""), ("t5", 0, "dave")]  # fmt: skip
+    sent = [rating(trace_id, score, author=author) for trace_id, score, author in judged]
+    client.post("/v1/batch", json={"traces": [trace(name) for name in names], "feedback": sent})
+    assert asyncio.run(inject_and_count(server, "l", names[:5])) == 1
+    kept = client.get("/v1/lessons/l").json()
+    assert (kept["helpful"], kept["harmful"]) == (2, 1)
+    assert asyncio.run(inject_and_count(server, "l", [])) == 0

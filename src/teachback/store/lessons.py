@@ -27,6 +27,8 @@ CHANNEL = "teachback_lessons"
 MAX_LIVE = 20_000
 #: Events and versions of one lesson that are shown.
 MAX_HISTORY = 1_000
+#: Older injections say little of a lesson as it is now.
+COUNTED_DAYS = 90
 
 _CONTENT = ("situation", "text", "answer", "priority", "expires_at", "author", "reason")
 _LESSON: LiteralString = """
@@ -264,6 +266,45 @@ async def set_switch(connection: Connection, project_id: str, *, off: bool) -> b
         (off, project_id, off),
     )
     return cursor.rowcount > 0
+
+
+async def count_judgements(db: Database) -> int:
+    """Count anew how lessons in force did: voices that judged answers with them good, and bad.
+
+    One voice for each author, and of those nobody knows for each answer; whoever found one answer
+    bad does not count as content. Returns how many lessons changed.
+    """
+    async with db.transaction() as connection:
+        cursor = await connection.execute(
+            """
+            with voice as (
+                select i.project_id, i.lesson_id, coalesce(nullif(f.author, ''), f.trace_id) as who,
+                       bool_or(f.negative) as bad,
+                       bool_or(f.kind = 'rating' and not f.negative
+                               or f.name in ('copy', 'accept') and f.score > 0) as good
+                from injection i
+                join lesson l on l.project_id = i.project_id and l.id = i.lesson_id
+                join feedback f on f.project_id = i.project_id and f.trace_id = i.trace_id
+                where l.state in ('canary', 'live') and i.variant = 'injected'
+                  and i.position is not null and i.at > now() - %s * interval '1 day'
+                  and not f.withdrawn
+                group by 1, 2, 3
+            ), counted as (
+                select project_id, lesson_id, count(*) filter (where good and not bad) as helpful,
+                       count(*) filter (where bad) as harmful
+                from voice group by 1, 2
+            )
+            update lesson l set helpful = c.helpful, harmful = c.harmful from counted c
+            where l.project_id = c.project_id and l.id = c.lesson_id
+              and (l.helpful, l.harmful) is distinct from (c.helpful, c.harmful)
+            returning l.project_id::text as project_id
+            """,
+            (COUNTED_DAYS,),
+        )
+        changed = [row["project_id"] for row in await cursor.fetchall()]
+        for project_id in sorted(set(changed)):
+            await connection.execute("select pg_notify(%s, %s)", (CHANNEL, project_id))
+    return len(changed)
 
 
 def scope_json(scope: Scope) -> str:
