@@ -100,6 +100,20 @@ async def test_change_is_followed_at_once(db: Database, live: Live, project_id: 
 
 
 @pytest.mark.anyio
+async def test_only_what_changed_is_read_again(db: Database, live: Live, project_id: str) -> None:
+    """A change among thousands costs one lesson; the others are the very same."""
+    lessons = [lesson(f"l{n:03}", project_id=project_id) for n in range(600)]
+    await plant(db, project_id, *lessons)
+    await until(live, project_id, {one.id for one in lessons})
+    before = {one.id: one for one in (await live.get(project_id)).lessons}
+    tag = (await live.get(project_id)).tag
+    await change(db, replace(lessons[0], state="canary"))
+    after = {one.id: one for one in (await live.after(project_id, tag, 20)).lessons}
+    assert after["l000"].state == "canary"
+    assert all(after[name] is before[name] for name in after if name != "l000")
+
+
+@pytest.mark.anyio
 async def test_change_is_found_when_nobody_told(
     db: Database, dsn: str, project_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,8 @@ POLL_S = 5.0
 ALONE_POLL_S = 0.5
 #: Pause after the model has failed, in seconds.
 REST_S = 30.0
+#: Lessons read at once.
+PART = 250
 #: Situations embedded before they are kept; a snapshot with them is made after so many more.
 BATCH, SHOW_AFTER = 16, 512
 #: Projects and lessons in memory, in all; beyond it those asked for least recently are dropped,
@@ -76,6 +78,8 @@ class _Held:
     lessons: Sequence[Lesson] = ()
     rules: Rules = field(default_factory=Rules)
     gate: Gate = field(default_factory=ExactGate)
+    #: What was read of each lesson, under the mark of its last change.
+    known: dict[str, tuple[str, Lesson | None]] = field(default_factory=dict)
     vectors: dict[Key, Vector] = field(default_factory=dict)
     #: Counts what was read; a snapshot of an earlier reading is thrown away.
     reading: int = 0
@@ -232,7 +236,7 @@ class Live:
     async def _read(self, held: _Held) -> None:
         held.dirty = False
         marks = await store.read_marks(self._db, [held.project_id])
-        found = await lessons.live_lessons(self._db, held.project_id)
+        found = await self._changed(held)
         held.rules = await projects.get_rules(self._db, held.project_id)
         held.gate = await self._gates(held.project_id)
         held.lessons, held.mark = found, marks.get(held.project_id)
@@ -248,6 +252,24 @@ class Live:
         await self._show(held)
         self._fill(held)
 
+    async def _changed(self, held: _Held) -> list[Lesson]:
+        """Return the lessons in force; only those that have changed are read again."""
+        in_force = await lessons.live_marks(self._db, held.project_id)
+        lacking = [
+            name for name, mark in in_force.items() if held.known.get(name, _NONE)[0] != mark
+        ]
+        # In parts, so that requests are answered in between.
+        for start in range(0, len(lacking), PART):
+            part = lacking[start : start + PART]
+            for lesson in await lessons.live_lessons(self._db, held.project_id, ids=part):
+                held.known[lesson.id] = (in_force[lesson.id], lesson)
+        held.known = {
+            name: held.known[name]
+            for name, mark in in_force.items()
+            if held.known.get(name, _NONE)[0] == mark
+        }
+        return [lesson for _, lesson in held.known.values() if lesson is not None]
+
     def _fill(self, held: _Held) -> None:
         """Begin to make the vectors that are lacking, unless that goes on or has just failed."""
         rests = time.monotonic() < held.rest_until
@@ -258,12 +280,15 @@ class Live:
     async def _show(self, held: _Held) -> None:
         """Make the next snapshot, unless a later reading has come meanwhile."""
         reading, dimensions = held.reading, self._embedder.dimensions if self._embedder else 1
-        nearest = await asyncio.to_thread(_index, held.lessons, dict(held.vectors), dimensions)
+        found, known = held.lessons, dict(held.vectors)
+        nearest, tag = await asyncio.to_thread(
+            lambda: (_index(found, known, dimensions), _tag(found, held.rules, held.gate))
+        )
         if reading != held.reading:
             return
         held.snapshot = Snapshot(
             project_id=held.project_id, nearest=nearest, rules=held.rules, gate=held.gate,
-            tag=_tag(held), waiting=len(_lacking(held)),
+            tag=tag, waiting=len(_lacking(held)),
         )  # fmt: skip
         held.changed.set()
         held.changed = asyncio.Event()
@@ -319,10 +344,13 @@ def _index(found: Sequence[Lesson], known: dict[Key, Vector], dimensions: int) -
     return Nearest(found, rows)
 
 
-def _tag(held: _Held) -> str:
+_NONE = ("", None)
+
+
+def _tag(found: Sequence[Lesson], rules: Rules, gate: Gate) -> str:
     digest = hashlib.blake2b(digest_size=12)
-    digest.update(repr((held.rules, held.gate)).encode("utf-8", "replace"))
-    for lesson in held.lessons:
+    digest.update(repr((rules, gate)).encode("utf-8", "replace"))
+    for lesson in found:
         known = (lesson.id, lesson.version, lesson.state, lesson.updated_at, lesson.superseded_by,
                  lesson.helpful, lesson.harmful)  # fmt: skip
         digest.update(repr(known).encode("utf-8", "replace"))

@@ -51,25 +51,50 @@ async def changing(db: Database, project_id: str) -> AsyncIterator[Connection]:
         await connection.execute("select pg_notify(%s, %s)", (CHANNEL, project_id))
 
 
-async def live_lessons(db: Database, project_id: str) -> list[Lesson]:
+#: Few lessons have a successor: the others are not looked up one by one.
+_LIVE: LiteralString = """
+    join project p on p.id = l.project_id and not p.lessons_off
+    where l.project_id = %(project)s and l.state in ('canary', 'live') and l.killed_at is null
+      and v.approved_at is not null and (v.expires_at is null or v.expires_at > now())
+      and (l.superseded_by is null or not exists (
+          select from lesson s where s.project_id = l.project_id
+          and s.id = l.superseded_by and s.state in ('canary', 'live')))
+"""
+
+
+async def live_lessons(
+    db: Database, project_id: str, *, ids: Sequence[str] | None = None
+) -> list[Lesson]:
     """Return what may reach a prompt now: approved wordings in canary or live.
 
     Neither expired nor killed nor beside a successor in force, and none at all while the
-    project's switch is off.
+    project's switch is off. With `ids` only those among them.
     """
     rows = await db.all(
         _LESSON
+        + _LIVE
         + """
-        join project p on p.id = l.project_id and not p.lessons_off
-        where l.project_id = %s and l.state in ('canary', 'live') and l.killed_at is null
-          and v.approved_at is not null and (v.expires_at is null or v.expires_at > now())
-          and not exists (select from lesson s where s.project_id = l.project_id
-                          and s.id = l.superseded_by and s.state in ('canary', 'live'))
-        order by v.priority desc, l.updated_at desc, l.id limit %s
+          and (%(ids)s::text[] is null or l.id = any(%(ids)s))
+        order by v.priority desc, l.updated_at desc, l.id limit %(limit)s
         """,
-        (project_id, MAX_LIVE),
+        {"project": project_id, "ids": None if ids is None else list(ids), "limit": MAX_LIVE},
     )
     return [from_row(row) for row in rows]
+
+
+async def live_marks(db: Database, project_id: str) -> dict[str, str]:
+    """Return the ids of the same lessons in the same order, each with a mark of its last change."""
+    rows = await db.all(
+        """
+        select l.id, concat_ws(' ', l.version, l.xmin) as mark
+        from lesson l join lesson_version v
+             on v.project_id = l.project_id and v.lesson_id = l.id and v.version = l.version
+        """
+        + _LIVE
+        + "order by v.priority desc, l.updated_at desc, l.id limit %(limit)s",
+        {"project": project_id, "limit": MAX_LIVE},
+    )
+    return {row["id"]: row["mark"] for row in rows}
 
 
 async def add_lesson(connection: Connection, lesson: Lesson) -> None:
