@@ -104,9 +104,12 @@ async def test_a_gate_opens_by_feedback_alone(db: Database, dsn: str, project_id
     assert found.stored.queries == TOPICS * PEOPLE
     assert found.step is not None
     assert found.step.answered > 0.9 * TOPICS * PEOPLE
-    assert isinstance(await Gates(db, "topics")(project_id), LessonGate)
+    gates = Gates(db, "topics")
+    assert isinstance(await gates(project_id), ExactGate)  # nobody waits for it
+    await gates.settled()
+    assert isinstance(await gates(project_id), LessonGate)
     vector = Topics().embed(["3 again"])[0]
-    live = Live(db, Topics(), dsn=dsn, gates=Gates(db, "topics"))
+    live = Live(db, Topics(), dsn=dsn, gates=gates)
     injector = Injector(db, live, Topics())
     async with asyncio.timeout(30):
         while not (await live.get(project_id)).nearest.matches(Ask(query="3 again"), vector):  # noqa: ASYNC110 - vectors come late

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+import structlog
 
 from teachback.core.choose import ExactGate, Gate, Match, fingerprint
 from teachback.core.gate import FEATURES, CalibratedGate
@@ -19,6 +21,11 @@ from teachback.store import calibrations as store
 from teachback.store import projects
 from teachback.store.calibrations import Exchange, Stored, Taught
 from teachback.store.database import Database
+
+log = structlog.get_logger()
+
+#: Projects whose gates are kept in memory.
+MAX_KEPT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +91,20 @@ async def find_calibrated(
 class LessonGate:
     """Lets pass what is equal, and for a query the lessons of the problem that it belongs to."""
 
-    def __init__(self, gate: CalibratedGate, learned: Learned, pool: Floats) -> None:
-        self._gate = gate
-        self._problems = learned.problems
-        items = learned.items
-        self._memory = Memory(
-            [item.text for item in items], learned.vectors, [item.group for item in items], pool
-        )
+    def __init__(self, gate: CalibratedGate, problems: dict[str, str], memory: Memory) -> None:
+        """`problems` has the problem of each lesson, `memory` what is remembered of them."""
+        self._gate, self._problems, self._memory = gate, problems, memory
+
+    @classmethod
+    def of(cls, gate: CalibratedGate, learned: Learned, pool: Floats) -> LessonGate:
+        """Make the gate of what was learned; `pool` has vectors of other queries."""
+        texts = [item.text for item in learned.items]
+        groups = [item.group for item in learned.items]
+        return cls(gate, learned.problems, Memory(texts, learned.vectors, groups, pool))
+
+    def at(self, gate: CalibratedGate) -> LessonGate:
+        """Return it with another threshold."""
+        return LessonGate(gate, self._problems, self._memory)
 
     def __repr__(self) -> str:
         """Differ as soon as anything differs that decides: snapshots are told apart by it."""
@@ -135,10 +149,19 @@ def gate_for(gate: Gate, query: str, vector: Floats | None, matches: Sequence[Ma
 
 
 class Gates:
-    """Gives each project its gate; what has not been calibrated lets equal texts pass alone."""
+    """Gives each project its gate; what has not been calibrated lets equal texts pass alone.
+
+    To make one takes seconds where there are thousands of lessons, and a lesson that is killed has
+    to be gone sooner: so the last one holds until the next is ready. That is harmless, since what
+    is in force is looked up elsewhere.
+    """
 
     def __init__(self, db: Database, model: str | None) -> None:
         self._db, self._model = db, model
+        self._kept: OrderedDict[str, tuple[datetime, LessonGate]] = OrderedDict()
+        self._making: dict[str, asyncio.Task[None]] = {}
+        #: Told the project whose gate is ready, so that it is asked for again.
+        self.on_ready: Callable[[str], None] = _nothing
 
     async def __call__(self, project_id: str) -> Gate:
         """Return the gate as it is now; raises Unavailable."""
@@ -148,9 +171,36 @@ class Gates:
         found = await find_calibrated(self._db, project_id, self._model, rules)
         if found is None or found.step is None:
             return ExactGate()
-        learned = learn(await store.list_taught(self._db, project_id, self._model))
-        pool = pool_of(await store.list_asked(self._db, project_id, self._model))
-        return await asyncio.to_thread(LessonGate, found.gate, learned, pool)
+        made_at, kept = self._kept.get(project_id, (None, None))
+        if made_at != found.stored.made_at and project_id not in self._making:
+            self._making[project_id] = asyncio.create_task(self._make(project_id, found))
+        if kept is None or made_at != found.stored.made_at:
+            return kept or ExactGate()
+        return kept.at(found.gate)
+
+    async def settled(self) -> None:
+        """Wait until no gate is being made."""
+        await asyncio.gather(*self._making.values())
+
+    async def _make(self, project_id: str, found: Calibrated) -> None:
+        try:
+            assert self._model is not None  # asked for before
+            learned = learn(await store.list_taught(self._db, project_id, self._model))
+            pool = pool_of(await store.list_asked(self._db, project_id, self._model))
+            gate = await asyncio.to_thread(LessonGate.of, found.gate, learned, pool)
+        except Exception as error:  # the last one holds, and the next reading tries again
+            log.warning("gate not made", error=type(error).__name__)
+            return
+        finally:
+            del self._making[project_id]
+        self._kept[project_id] = found.stored.made_at, gate
+        while len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)
+        self.on_ready(project_id)
+
+
+def _nothing(_: str) -> None:
+    """Tell nobody."""
 
 
 def learn(taught: Sequence[Taught]) -> Learned:

@@ -162,6 +162,10 @@ class Live:
                     snapshot = await self.get(project_id)
         return snapshot
 
+    def refresh(self, project_id: str) -> None:
+        """Read a project again, behind whatever asks for it."""
+        self._mark(project_id)
+
     def _begin(self, work: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         assert isinstance(task, asyncio.Task)

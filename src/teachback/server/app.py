@@ -100,6 +100,7 @@ async def _lifespan(app: FastAPI, options: Options) -> AsyncIterator[None]:
     await writer.start()
     gates = Gates(db, options.embedder.model if options.embedder else None)
     live = Live(db, options.embedder, dsn=options.direct_dsn or options.dsn, gates=gates)
+    gates.on_ready = live.refresh
     metrics = Metrics()
     injector = Injector(db, live, options.embedder, on_done=metrics.injected)
     gateway = Gateway(options.gateway, writer, injector, metrics)
