@@ -19,6 +19,8 @@ MAX_ASKED, MAX_SEEN = 5_000, 50_000
 MAX_LEARNED_FROM = 20_000
 #: It is made anew when there are so many more exchanges: a tenth, and not for a handful.
 GROWTH, FEW = 1.1, 10
+#: Not sooner after the last time: who edits lesson after lesson would keep a core busy.
+REST_S = 300
 #: Whose an exchange is: an end user's, or a session's, or its own. One voice each.
 _OWNER = "coalesce('u ' || t.user_id, 's ' || t.session_id, 't ' || t.id)"
 
@@ -84,11 +86,11 @@ async def find_due(db: Database, model: str) -> Due | None:
             join embedding_model m on m.id = e.model_id and m.name = %(model)s
             where e.project_id = t.project_id and e.kind = 'query') e
         left join recall_calibration c on c.project_id = t.project_id and c.model = %(model)s
-        where c.project_id is null or c.lessons <> t.lessons
-           or e.exchanges >= c.exchanges * %(growth)s + %(few)s
+        where c.project_id is null or c.made_at < now() - %(rest)s * interval '1 second' and (
+              c.lessons <> t.lessons or e.exchanges >= c.exchanges * %(growth)s + %(few)s)
         order by c.made_at nulls first limit 1
         """,
-        {"model": model, "growth": GROWTH, "few": FEW},
+        {"model": model, "growth": GROWTH, "few": FEW, "rest": REST_S},
     )
     return Due(**row) if row else None
 
