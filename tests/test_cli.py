@@ -180,7 +180,9 @@ def test_doctor_finds_nothing_wrong(command: Command) -> None:
     """Everything is looked at, and is in order."""
     answer = command.run("doctor", "--json")
     found = {finding["name"]: finding["ok"] for finding in json.loads(answer.stdout)}
-    expected = dict.fromkeys(["python", "settings", "disk", "database", "schema"], True)
+    expected = dict.fromkeys(
+        ["python", "settings", "upstreams", "disk", "database", "schema"], True
+    )
     assert (found, answer.returncode) == (expected, 0)
 
 
@@ -190,6 +192,7 @@ def test_doctor_finds_nothing_wrong(command: Command) -> None:
         ({"TEACHBACK_PROT": "1"}, "TEACHBACK_PROT is no setting"),
         ({"TEACHBACK_PORT": "x"}, "TEACHBACK_PORT"),
         ({"DATABASE_URL": "what is this"}, "DATABASE_URL is no address"),
+        ({"TEACHBACK_UPSTREAMS": "[x]"}, "x.url: an address"),
     ],
 )
 def test_doctor_and_server_say_what_is_wrong(

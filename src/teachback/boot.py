@@ -23,20 +23,17 @@ import uvicorn
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
-from teachback.config import Settings, find_secret
+from teachback.config import Settings
 from teachback.errors import Forbidden, NotFound, SetupError
 from teachback.llm.chat import Chat
 from teachback.llm.embed import Embedder
 from teachback.llm.endpoint import OpenAIEmbedder, VertexEmbedder
 from teachback.llm.minilm import MiniLM
-from teachback.llm.upstream import Patience
 from teachback.model.ids import new_id
 from teachback.model.project import Key, KeyKind, Member, Project
 from teachback.record import access
 from teachback.server.app import Options, make_app
-from teachback.server.bodies import MIB
-from teachback.server.gateway.gateway import GatewayOptions
-from teachback.server.gateway.upstreams import Upstreams, read_upstreams, usual_upstreams
+from teachback.server.gateway.configured import gateway_options
 from teachback.store import keys, projects
 from teachback.store.database import Database, check_server
 from teachback.store.embedded import EmbeddedServer
@@ -159,7 +156,7 @@ def run_http(
         mounts=mounts(url),
         background=_background(started, embedder) if settings.worker else None,
         embedder=embedder,
-        gateway=_gateway(settings),
+        gateway=gateway_options(settings),
         chat=make_chat(settings),
         on_stopped=started.stop,
     )
@@ -257,31 +254,6 @@ def make_embedder(settings: Settings) -> Embedder | None:
         url=settings.embedding_url, model=settings.embedding_model, prefix=settings.embedder,
         dimensions=settings.embedding_dimensions, key=_text(settings.embedding_key),
     )  # fmt: skip
-
-
-def _gateway(settings: Settings) -> GatewayOptions:
-    """Return what the settings say of the gateway; raises SetupError."""
-    return GatewayOptions(
-        upstreams=_upstreams(settings),
-        patience=Patience(
-            connect_s=settings.upstream_connect_s,
-            first_byte_s=settings.upstream_first_byte_s,
-            silence_s=settings.upstream_silence_s,
-            connections=settings.upstream_connections,
-        ),
-        spool=settings.data_dir / "gateway",
-        spool_bytes=settings.gateway_spool_mb * MIB,
-        body_limit=settings.gateway_body_mb * MIB,
-    )
-
-
-def _upstreams(settings: Settings) -> Upstreams:
-    if settings.upstreams is not None:
-        return read_upstreams(settings.upstreams, find_secret)
-    return usual_upstreams(
-        openai=(settings.openai_base_url, _text(settings.openai_api_key)),
-        anthropic=(settings.anthropic_base_url, _text(settings.anthropic_api_key)),
-    )
 
 
 def _text(secret: SecretStr | None) -> str | None:

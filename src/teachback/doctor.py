@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from teachback import boot
 from teachback.config import Settings
 from teachback.errors import TeachbackError
+from teachback.server.gateway.configured import find_upstreams
 from teachback.store import migrations
 from teachback.store.database import check_server, psycopg
 
@@ -32,7 +33,7 @@ class Finding:
 
 
 def examine(load: Callable[[], Settings]) -> list[Finding]:
-    """Look at Python, settings, disk, database, schema; never raises."""
+    """Look at Python, settings, upstreams, disk, database, schema; never raises."""
     version = ".".join(map(str, sys.version_info[:3]))
     findings = [Finding("python", sys.version_info >= (3, 11), f"{version} (3.11 or newer)")]
     try:
@@ -40,8 +41,18 @@ def examine(load: Callable[[], Settings]) -> list[Finding]:
     except TeachbackError as error:
         return [*findings, Finding("settings", False, error.message)]
     findings.append(Finding("settings", True, "all names and values are known"))
+    findings.append(_upstreams(settings))
     findings.append(_disk(settings))
     return [*findings, *_database(settings)]
+
+
+def _upstreams(settings: Settings) -> Finding:
+    try:
+        found = find_upstreams(settings).all
+    except TeachbackError as error:
+        return Finding("upstreams", False, error.message)
+    names = ", ".join(upstream.name for upstream in found)
+    return Finding("upstreams", True, names or "none: the gateway has nobody to ask")
 
 
 def _disk(settings: Settings) -> Finding:

@@ -91,7 +91,13 @@ class Reply:
         #: As they came: several may have one name.
         self.headers: Sequence[tuple[bytes, bytes]] = response.raw_headers
         self._response = response
+        self._content = response.content
         self._silence_s = silence_s
+        #: One timer watches over the whole answer: a timer for each piece of a stream would cost
+        #: more than passing it on.
+        self._watch: asyncio.TimerHandle | None = None
+        self._heard_at = 0.0
+        self._silent = False
 
     def header(self, name: str) -> str:
         """Return the first header of this name, in lower case; "" when there is none."""
@@ -100,20 +106,42 @@ class Reply:
     async def read(self) -> bytes:
         """Return the next bytes as they came, b"" at the end; raises UpstreamFault."""
         try:
-            async with asyncio.timeout(self._silence_s):
-                return await self._response.content.readany()
-        except TimeoutError:
+            here = self._content.read_nowait()
+            if here or self._content.at_eof():
+                return here
+            self._listen()
+            return await self._content.readany()
+        except (aiohttp.ClientError, OSError):
+            if not self._silent:
+                raise UpstreamFault(
+                    "the model provider closed the connection inside its answer", "closed"
+                ) from None
             raise UpstreamFault(
                 f"the model provider was silent for {self._silence_s:g} seconds inside its answer",
                 "timeout", may_retry=False,
             ) from None  # fmt: skip
-        except (aiohttp.ClientError, OSError):
-            raise UpstreamFault(
-                "the model provider closed the connection inside its answer", "closed"
-            ) from None
 
     def close(self) -> None:
         """Let the connection go: for reuse when the answer is complete, else closed at once."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._response.close()
+
+    def _listen(self) -> None:
+        """Note that something was heard; see that a silence after it ends."""
+        loop = asyncio.get_running_loop()
+        self._heard_at = loop.time()
+        if self._watch is None:
+            self._watch = loop.call_later(self._silence_s, self._look)
+
+    def _look(self) -> None:
+        """Close the connection of an answer that was silent too long, else look again."""
+        loop = asyncio.get_running_loop()
+        left = self._heard_at + self._silence_s - loop.time()
+        if left > 0:
+            self._watch = loop.call_later(left, self._look)
+            return
+        self._silent = True
         self._response.close()
 
 

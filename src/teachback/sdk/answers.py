@@ -252,7 +252,7 @@ def error_of(result: object) -> str | None:
 
 def get(value: object, name: str) -> object:
     """Return a member of a dictionary or object, or None."""
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):  # the first is nearly always so
         return value.get(name)
     return getattr(value, name, None)
 

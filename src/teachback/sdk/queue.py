@@ -38,6 +38,8 @@ class Waiting:
     #: None when they come from memory.
     spool: Spool | None = None
     batch: Batch | None = None
+    #: They were left by a process that is gone.
+    adopted: bool = False
 
 
 class Queue:
@@ -174,7 +176,8 @@ class Queue:
         if batch is None:
             return None
         records = [record for record in batch.records if record.kind != "report"]
-        return Waiting(records=records, spool=source, batch=batch)
+        adopted = source is not self._own
+        return Waiting(records=records, spool=source, batch=batch, adopted=adopted)
 
     def _read_memory(self, limit: int) -> Waiting | None:
         records = list(_prefix(list(self._memory)[:limit]))

@@ -127,7 +127,8 @@ class Recorder:
 
     def _done(self, waiting: Waiting) -> None:
         self._queue.done(waiting)
-        self._metrics.gateway_waiting.dec(len(waiting.records))
+        if not waiting.adopted:
+            self._metrics.gateway_waiting.dec(len(waiting.records))
 
     async def _store(self, records: Iterable[Record]) -> None:
         by_project: dict[str, list[NewTrace]] = defaultdict(list)
