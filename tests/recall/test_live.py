@@ -55,7 +55,7 @@ async def live(db: Database, dsn: str) -> AsyncIterator[Live]:
     await following.stop()
 
 
-async def until(live: Live, project_id: str, names: set[str], limit_s: float = 10) -> float:
+async def until(live: Live, project_id: str, names: set[str], limit_s: float = 30) -> float:
     """Wait until exactly these lessons are in memory; return how long it took."""
     begun = time.monotonic()
     while {one.id for one in (await live.get(project_id)).lessons} != names:

@@ -49,7 +49,7 @@ def client(server: Server, tmp_path: Path) -> Iterator[Client]:
     made.close(timeout_s=0.1)
 
 
-def until(wanted: Callable[[], object], limit_s: float = 10) -> None:
+def until(wanted: Callable[[], object], limit_s: float = 30) -> None:
     begun = time.monotonic()
     while not wanted():
         assert time.monotonic() - begun < limit_s

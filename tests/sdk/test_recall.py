@@ -57,7 +57,7 @@ def make(server: Server, tmp_path: Path) -> Iterator[Callable[..., Client]]:
         one.close(timeout_s=0.1)
 
 
-def until(wanted: Callable[[], object], limit_s: float = 10) -> float:
+def until(wanted: Callable[[], object], limit_s: float = 30) -> float:
     begun = time.monotonic()
     while not wanted():
         assert time.monotonic() - begun < limit_s

@@ -40,7 +40,7 @@ def inject(client: httpx2.Client, **body: Any) -> dict[str, Any]:
     return value
 
 
-def until(wanted: Callable[[], bool], limit_s: float = 10) -> float:
+def until(wanted: Callable[[], bool], limit_s: float = 30) -> float:
     """Wait until something holds; return how long it took."""
     begun = time.monotonic()
     while not wanted():
