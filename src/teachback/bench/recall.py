@@ -56,10 +56,11 @@ def run(*, quick: bool, progress: Progress) -> list[Figure]:
     """Measure ranking, abstention and calibration on public data, and how long injecting takes."""
     with scratch() as folder:
         waits = inject.figures(folder, quick=quick, progress=progress)
-    return waits + _on_public_data(quick=quick, progress=progress)
+    return waits + on_public_data(quick=quick, progress=progress)
 
 
-def _on_public_data(*, quick: bool, progress: Progress) -> list[Figure]:
+def on_public_data(*, quick: bool, progress: Progress) -> list[Figure]:
+    """Measure ranking, abstention and calibration; skipped where there are no data."""
     sets = loaders()
     if sets is None:
         return [Figure(name=name, value=None, unit="share", note=MISSING) for name in TARGETS]
