@@ -14,7 +14,7 @@ from procrastinate.middleware import AsyncCallNext, WorkerMiddleware
 from procrastinate.worker import Worker
 
 from teachback.errors import TeachbackError, Unavailable
-from teachback.store import feedback, idempotency, lessons, logins, search, trends
+from teachback.store import feedback, idempotency, lessons, logins, retention, search, trends
 from teachback.store.database import Database
 from teachback.store.jobs import STALLED_S, queue, save_failure
 
@@ -26,6 +26,7 @@ Work = Callable[[Database], Awaitable[int]]
 PERIODIC: tuple[tuple[str, str, Work], ...] = (
     ("record.match_waiting", "* * * * *", feedback.match_waiting),
     ("lessons.count_judgements", "*/10 * * * *", lessons.count_judgements),
+    ("record.forget_old", "7 * * * *", retention.forget_old),
     ("access.delete_expired_logins", "17 * * * *", logins.delete_expired),
     ("access.delete_old_answers", "37 * * * *", idempotency.delete_old),
 )

@@ -88,11 +88,12 @@ def test_trace_of_ten_thousand_spans_is_stored_and_opens(wire: Wire) -> None:
 
 
 def test_large_texts_are_stored_whole(wire: Wire) -> None:
-    """Megabytes of answer and of comment are text like any other."""
-    text = "All work and no play makes a dull answer. " * 60_000
-    sent = trace(output=text)
+    """Megabytes of answer, of context and of comment are text like any other."""
+    text = "All work and no play makes a dull answer. " * 90_000
+    sent = trace(output=text, context=[{"kind": "document", "name": "d", "content": text}])
     assert wire.post("/v1/traces", sent).status == 201
-    assert wire.trace(sent["id"])["output"] == text
+    kept = wire.trace(sent["id"])
+    assert (kept["output"], kept["context"][0]["content"]) == (text, text)
     judged = rating(sent["id"], comment=text)
     assert wire.post("/v1/feedback", judged).status == 201
     assert wire.feedback(judged["id"])["comment"] == text

@@ -204,6 +204,27 @@ def test_similar_exchanges_leave_out_the_one_asked_about(
     assert client.get("/v1/traces/nowhere/similar").status_code == 404
 
 
+def test_search_goes_on_page_by_page(client: httpx2.Client, server: Server) -> None:
+    """The same order as at once, each exchange once, and the last page says that it is the last."""
+    for n in range(7):
+        client.post("/v1/traces", json=trace(id=f"p-{n}", query="Zebra" + " stripes" * n))
+        client.post("/v1/feedback", json=rating(f"p-{n}", score=0, author="u"))
+    asyncio.run(_index(server.dsn))
+    whole = client.get("/v1/search", params={"q": "zebra"}).json()
+    assert (len(whole["data"]), whole["next_cursor"]) == (7, None)
+    pages: list[list[str]] = []
+    params = {"q": "zebra", "limit": "3"}
+    while not pages or params["cursor"]:
+        page = client.get("/v1/search", params=params).json()
+        pages.append([hit["id"] for hit in page["data"]])
+        params["cursor"] = page["next_cursor"]
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert [one for page in pages for one in page] == [hit["id"] for hit in whole["data"]]
+    for cursor in ("x", "WzEsMl0", "Wy0xXQ", "W3RydWVd", "WzFlOV0"):
+        refused = client.get("/v1/search", params={"q": "zebra", "cursor": cursor})
+        assert (refused.status_code, refused.json()["error"]["field"]) == (400, "cursor"), cursor
+
+
 def test_search_needs_a_word(client: httpx2.Client) -> None:
     """Conditions alone are a list."""
     assert client.get("/v1/search", params={"q": "kind:rating"}).status_code == 400

@@ -28,8 +28,8 @@ def pages(client: httpx2.Client, path: str, limit: int) -> list[list[dict[str, A
     found: list[list[dict[str, Any]]] = []
     cursor = None
     while cursor is not None or not found:
-        params = {"limit": limit} | ({"cursor": cursor} if cursor else {})
-        answer = client.get(path, params=params).json()
+        further = f"&cursor={cursor}" if cursor else ""
+        answer = client.get(f"{path}{'&' if '?' in path else '?'}limit={limit}{further}").json()
         found.append(answer["data"])
         cursor = answer["next_cursor"]
     return found
@@ -50,6 +50,26 @@ def test_list_ends_without_an_empty_page(
 def test_empty_list_has_no_next_page(client: httpx2.Client, path: str) -> None:
     """Nothing is a page, too."""
     assert client.get(path).json() == {"data": [], "next_cursor": None}
+
+
+def test_whole_traces_come_in_pages_of_bounded_size(client: httpx2.Client) -> None:
+    """A page ends with the trace that passes the limit; every trace comes once, as by its id."""
+    text = "x" * 3_000_000
+    shared = {"kind": "document", "content": text}
+    spans = [{"id": "s", "name": "step", "output": text}]
+    sent = [trace(f"t-{n}", query="?") for n in range(3)]
+    sent += [trace("large", output=text, context=[shared], spans=spans)]
+    sent += [trace(f"u-{n}", context=[shared]) for n in range(3)]
+    for one in sent:
+        assert client.post("/v1/traces", json=one).status_code == 201
+    found = pages(client, "/v1/traces?sort=oldest&include=contents", 5)
+    assert [[one["id"] for one in page] for page in found] == [
+        ["large"], ["t-0", "t-1", "t-2", "u-0", "u-1"], ["u-2"],
+    ]  # fmt: skip
+    for one in (one for page in found for one in page):
+        whole = client.get(f"/v1/traces/{one['id']}").json()
+        assert one == {key: whole[key] for key in whole if key not in ("feedback", "injections")}
+    assert client.get("/v1/traces?include=all").status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/v1/traces", "/v1/feedback"])

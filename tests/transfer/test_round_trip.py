@@ -13,6 +13,7 @@ from support.commands import teachback
 from support.running import own_product, product, wire
 from support.wire import Wire
 from teachback.bench.product import Product
+from teachback.transfer.api import Api
 
 __all__ = ["own_product", "product", "wire"]
 
@@ -119,6 +120,46 @@ def test_an_export_is_narrowed_and_goes_to_standard_output(filled: Product) -> N
     assert [json.loads(line)["kind"] for line in done.stdout.splitlines()] == ["correction"]
     late = teachback(*words, "--until", "2026-02-01", url=filled.url, key=filled.key())
     assert (late.returncode, late.stdout) == (0, "")
+
+
+def test_an_export_holds_every_judgement_once_in_one_pass(
+    filled: Product, wire: Wire, tmp_path: Path
+) -> None:
+    """Those in force and those taken back come in one order, so none is missed between two."""
+    kept = _kept(filled, "feedback", tmp_path)
+    times = [(one["occurred_at"], one["id"]) for one in kept]
+    assert times == sorted(times)
+    withdrawn = {one["id"] for one in kept if one["withdrawn"]}
+    assert (len(kept), len({one["id"] for one in kept})) == (8, 8)
+    for state, ids in (("true", withdrawn), ("false", {one["id"] for one in kept} - withdrawn)):
+        listed = wire.get(f"/v1/feedback?withdrawn={state}").json["data"]
+        assert {one["id"] for one in listed} == ids
+    refused = wire.get("/v1/feedback?withdrawn=perhaps")
+    assert (refused.status, refused.error["field"]) == (400, "withdrawn")
+
+
+def test_a_judgement_changed_during_an_export_is_there_in_its_last_state(
+    own_product: Product,
+) -> None:
+    """One taken back while pages are read moves to the end: never missed, the last line counts."""
+    wire = Wire(own_product.port, own_product.key())
+    wire.post("/v1/traces", {"id": "t", "query": "?", "started_at": AT})
+    given = [
+        {"id": f"f{n}", "kind": "comment", "comment": "no", "trace_id": "t", "author": f"a{n}",
+         "occurred_at": AT}
+        for n in range(450)
+    ]  # fmt: skip
+    wire.post("/v1/feedback", {"data": given})
+    with Api(own_product.url, own_product.key()) as api:
+        found: list[Record] = []
+        for page in api.pages("/v1/feedback", {"sort": "oldest", "withdrawn": "any"}):
+            if not found:  # one that was read already, and one that was not
+                for one in ("f0", "f99"):
+                    wire.post(f"/v1/feedback/{one}/withdraw", {})
+            found += page
+    last = {one["author"]: one["withdrawn"] for one in found}
+    assert (len(last), {author for author in last if last[author]}) == (450, {"a0", "a99"})
+    assert len(found) == 451
 
 
 def test_an_export_that_fails_leaves_the_old_file(filled: Product, tmp_path: Path) -> None:

@@ -96,6 +96,8 @@ class Project:
     name: str
     reasons: tuple[Reason, ...] = DEFAULT_REASONS
     metrics: tuple[Metric, ...] = DEFAULT_METRICS
+    #: How long what is recorded is kept; 0 is for ever.
+    keep_days: int = 0
     #: How lessons are chosen and given.
     recall: Rules = field(default_factory=Rules)
     created_at: datetime

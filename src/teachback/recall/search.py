@@ -45,11 +45,12 @@ class Hit:
 
 async def search(
     db: Database, project_id: str, query: Query, *, now: datetime,
-    embedder: Embedder | None = None, limit: int = CANDIDATES,
+    embedder: Embedder | None = None, limit: int = CANDIDATES, skip: int = 0,
 ) -> list[Hit]:  # fmt: skip
     """Return the traces that fit the words best, among those that meet the conditions.
 
-    Without an embedder, or while it cannot be asked, by word alone.
+    `skip` leaves out the best ones, which an earlier page has shown. Without an embedder, or while
+    it cannot be asked, by word alone.
     """
     words = " ".join(query.words)
     narrowed = where(replace(query, words=()), "trace", now)
@@ -58,7 +59,7 @@ async def search(
         _by_meaning(db, project_id, words, narrowed, embedder),
     )
     scores = fuse(by_words, by_meaning)
-    shown = await traces.find_traces(db, project_id, list(scores)[:limit])
+    shown = await traces.find_traces(db, project_id, list(scores)[skip : skip + limit])
     mark = Highlighter(asked.stems)
     return [
         _hit(shown[trace_id], score, by_words, by_meaning, mark)

@@ -7,6 +7,7 @@ at the same moment meet at the unique index, and the later one starts over and f
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from teachback.store.places import Place, ask_places, read_places
 from teachback.store.traces import Kept, NewTrace
 from teachback.store.versions import Version
 
+#: Seconds.
+DAY_S = 86_400.0
+
 Outcome = Literal["stored", "duplicate", "conflict"]
 Item = NewTrace | NewFeedback
 
@@ -32,22 +36,30 @@ class Known:
     Forgetting is harmless: the statements are idempotent.
     """
 
-    #: (project id, content hash)
+    #: (project id, content hash) of texts that are kept.
     contents: set[tuple[str, bytes]] = field(default_factory=set)
+    #: The same of texts that traces named without bringing them.
+    named: set[tuple[str, bytes]] = field(default_factory=set)
     #: Earliest time a version was seen by this process.
     versions: dict[Version, datetime] = field(default_factory=dict)
     places: dict[Place, int] = field(default_factory=dict)
     limit: int = 50_000
+    #: When texts were forgotten last. Daily, so that retention learns which are in use.
+    since: float = field(default_factory=time.monotonic)
 
     def absorb(self, written: Known) -> None:
         """Note what a committed transaction has written; memory stays bounded."""
-        if len(self.contents) > self.limit:
+        aged = time.monotonic() - self.since > DAY_S
+        if aged or len(self.contents) + len(self.named) > self.limit:
             self.contents.clear()
+            self.named.clear()
+            self.since = time.monotonic()
         if len(self.versions) > self.limit:
             self.versions.clear()
         if len(self.places) > self.limit:
             self.places.clear()
         self.contents |= written.contents
+        self.named |= written.named
         self.versions |= written.versions
         self.places |= written.places
 
@@ -134,6 +146,9 @@ async def _complete(
     written: Known,
 ) -> None:
     """Add what follows from the records, and commit; note what was written."""
+    # Not in the pipeline: psycopg waits for ever for the answer to what the socket's buffer could
+    # not take whole (psycopg/psycopg#685), and all else in it is small.
+    await _save_contents(connection, new_traces, known, written)
     async with connection.pipeline():
         judged = _judged(feedback)
         await search.mark_waiting(connection, sorted(judged))
@@ -144,7 +159,6 @@ async def _complete(
             sorted(judged - here),
         )
         if new_traces:
-            await _save_contents(connection, new_traces, known, written)
             await sessions.add_turns(
                 connection, [(new.project_id, new.trace) for new in new_traces]
             )
@@ -238,11 +252,15 @@ async def _save_contents(
     for new in items:
         for item, digest in zip(new.trace.context, new.hashes, strict=True):
             key = (new.project_id, digest)
-            if item.content is None or key in known.contents or key in written.contents:
+            if key in known.contents or key in written.contents:
                 continue
-            written.contents.add(key)
-            unseen.append((*key, item.content))
+            if item.content is not None:
+                written.contents.add(key)
+                unseen.append((*key, item.content))
+            elif key not in known.named:
+                written.named.add(key)
     await contents.save_contents(connection, unseen)
+    await contents.note_use(connection, written.named)
 
 
 async def _save_versions(

@@ -10,6 +10,7 @@ from teachback.server.auth import secret_caller
 from teachback.server.context import Context, context
 from teachback.server.problems import json_response
 from teachback.store.database import check_server
+from teachback.store.migrations import find_newer
 from teachback.store.vitals import Vitals, read_vitals
 
 
@@ -23,7 +24,12 @@ async def readyz(request: Request) -> Response:
     reason = await _unready(context(request))
     if reason:
         return json_response({"status": "unready", "reason": reason}, status=503)
-    return json_response({"status": "ready"})
+    newer = await find_newer(context(request).db)
+    return json_response({"status": "ready"} | ({"warning": _NEWER} if newer else {}))
+
+
+#: The record is only added to, so that replicas can be replaced one after the other.
+_NEWER = "the database has a newer schema: this process works on, and is to be replaced"
 
 
 async def metrics(request: Request) -> Response:

@@ -28,10 +28,36 @@ def decode(cursor: str | None) -> Position | None:
         at, name = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         return _with_offset(datetime.fromisoformat(at)), str(name)
     except (ValueError, TypeError, UnicodeDecodeError) as error:
-        raise Invalid(
-            "cursor", value=cursor, rule="a cursor is the next_cursor of an earlier answer",
-            fix="Leave it out to begin at the newest",
-        ) from error  # fmt: skip
+        raise _not_ours(cursor) from error
+
+
+def encode_rank(rank: int) -> str:
+    """Write how many have been shown of a list in the order of fit."""
+    return base64.urlsafe_b64encode(json.dumps([rank]).encode()).decode().rstrip("=")
+
+
+def decode_rank(cursor: str | None) -> int:
+    """Read `encode_rank`; raises Invalid when it is not one of ours."""
+    if cursor is None:
+        return 0
+    try:
+        (rank,) = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return _counted(rank)
+    except (ValueError, TypeError, UnicodeDecodeError) as error:
+        raise _not_ours(cursor) from error
+
+
+def _counted(rank: object) -> int:
+    if type(rank) is not int or not 0 <= rank <= 1_000:
+        raise ValueError("no count of what was shown")
+    return rank
+
+
+def _not_ours(cursor: str) -> Invalid:
+    return Invalid(
+        "cursor", value=cursor, rule="a cursor is the next_cursor of an earlier answer",
+        fix="Leave it out to begin at the first page",
+    )  # fmt: skip
 
 
 def _with_offset(at: datetime) -> datetime:

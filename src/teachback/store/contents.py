@@ -28,7 +28,7 @@ def from_wire(text: str) -> bytes:
 
 
 async def save_contents(connection: Connection, texts: Iterable[tuple[str, bytes, str]]) -> None:
-    """Keep (project id, hash, text), once each."""
+    """Keep (project id, hash, text), once each, and note that they are in use."""
     # Sorted: two transactions that add the same texts take their locks in one order.
     rows = [(project, f"\\x{digest.hex()}", text) for project, digest, text in sorted(texts)]
     if not rows:
@@ -37,7 +37,24 @@ async def save_contents(connection: Connection, texts: Iterable[tuple[str, bytes
         """
         insert into content (project_id, hash, content)
         select * from unnest(%s::uuid[], %s::bytea[], %s::text[])
-        on conflict do nothing
+        on conflict (project_id, hash) do update set used_at = excluded.used_at
+        where content.used_at < excluded.used_at - interval '1 day'
+        """,
+        as_columns(rows),
+    )
+
+
+async def note_use(connection: Connection, keys: Iterable[tuple[str, bytes]]) -> None:
+    """Note that texts are in use which traces name, by (project id, hash), and do not bring."""
+    rows = [(project, f"\\x{digest.hex()}") for project, digest in sorted(keys)]
+    if not rows:
+        return
+    await connection.execute(
+        """
+        update content c set used_at = now()
+        from unnest(%s::uuid[], %s::bytea[]) as used (project_id, hash)
+        where c.project_id = used.project_id and c.hash = used.hash
+          and c.used_at < now() - interval '1 day'
         """,
         as_columns(rows),
     )

@@ -31,15 +31,16 @@ async def change_project(
     name: str | None,
     reasons: tuple[Reason, ...] | None,
     metrics: tuple[Metric, ...] | None,
+    keep_days: int | None = None,
 ) -> Project:
     """Change what is not None, and nothing that others change at the same moment."""
     row = await db.one(
         """
         update project set name = coalesce(%s, name), reasons = coalesce(%s, reasons),
-            metrics = coalesce(%s, metrics)
+            metrics = coalesce(%s, metrics), keep_days = coalesce(%s, keep_days)
         where id = %s returning *
         """,
-        (name, _as_list(reasons), _as_list(metrics), project_id),
+        (name, _as_list(reasons), _as_list(metrics), keep_days, project_id),
     )
     if row is None:
         raise NotFound("no project has this id")
@@ -182,5 +183,6 @@ def _from_row(row: Row) -> Project:
         reasons=tuple(Reason(**reason) for reason in row["reasons"]),
         metrics=tuple(Metric(**metric) for metric in row["metrics"]),
         recall=Rules.of(row["recall"]),
+        keep_days=row["keep_days"],
         created_at=row["created_at"],
     )

@@ -19,7 +19,7 @@ from teachback.store.where import Where
 INDEXED = 50_000
 #: Documents made in one transaction.
 BATCH = 500
-#: Word statistics are counted anew when a project has grown by this share.
+#: Word statistics are counted anew when a project has grown, or shrunk, by this share.
 GROWTH = 0.2
 #: Any fixed number, other than those of migrations and set-up.
 COUNT_LOCK = 8_700_003
@@ -88,7 +88,9 @@ async def make_documents(db: Database) -> int:
         keys = sorted({(str(mark["project_id"]), mark["trace_id"]) for mark in marks})
         if keys:
             await connection.execute(_DOCUMENTS, [*as_columns(keys), INDEXED])
-            await vectors.mark_waiting(connection, keys)
+            removed = await connection.execute(_GONE, as_columns(keys))
+            gone = {(str(row["project_id"]), row["trace_id"]) for row in await removed.fetchall()}
+            await vectors.mark_waiting(connection, [key for key in keys if key not in gone])
     return len(marks)
 
 
@@ -114,15 +116,25 @@ _DOCUMENTS = """
 """
 
 
+#: A trace that was removed is found no more.
+_GONE = """
+    delete from search_document d using unnest(%s::uuid[], %s::text[]) as w (project_id, trace_id)
+    where d.project_id = w.project_id and d.trace_id = w.trace_id and not exists (
+        select from trace t where t.project_id = w.project_id and t.id = w.trace_id)
+    returning d.project_id, d.trace_id
+"""
+
+
 async def count_words(db: Database) -> int:
-    """Count words anew in a project that has grown enough; return the documents counted."""
+    """Count words anew in a project that has changed enough; return the documents counted."""
     row = await db.one(
         """
         with sizes as (select project_id, count(*) as documents from search_document group by 1)
-        select sizes.project_id::text as project_id, sizes.documents
-        from sizes left join search_size known using (project_id)
-        where sizes.documents > coalesce(known.documents, 0) * (1 + %s)
-        order by sizes.documents - coalesce(known.documents, 0) desc limit 1
+        select project_id::text as project_id, coalesce(sizes.documents, 0) as documents
+        from sizes full join search_size known using (project_id)
+        where abs(coalesce(sizes.documents, 0) - coalesce(known.documents, 0))
+              > coalesce(known.documents, 0) * %s
+        order by abs(coalesce(sizes.documents, 0) - coalesce(known.documents, 0)) desc limit 1
         """,
         (GROWTH,),
     )
@@ -136,6 +148,9 @@ async def count_words(db: Database) -> int:
         statement = documents.as_string(connection)
         await connection.execute("delete from search_term where project_id = %s", (project,))
         await connection.execute(
+            "delete from search_size where project_id = %s and %s = 0", (project, row["documents"])
+        )
+        await connection.execute(
             """
             insert into search_term (project_id, word, documents)
             select %s, word, ndoc from ts_stat(%s) where ndoc > 1
@@ -146,7 +161,7 @@ async def count_words(db: Database) -> int:
             """
             insert into search_size (project_id, documents, average_length)
             select %(project)s, count(*), coalesce(avg(length(tsv)), 1) from search_document
-            where project_id = %(project)s
+            where project_id = %(project)s having count(*) > 0
             on conflict (project_id) do update
             set documents = excluded.documents, average_length = excluded.average_length
             """,
@@ -154,7 +169,8 @@ async def count_words(db: Database) -> int:
         )
         # A plan made for a small table is a bad one for a large table.
         await connection.execute("analyze search_document, trace, feedback")
-    return int(row["documents"])
+    # What was counted is work, also where nothing is left.
+    return max(int(row["documents"]), 1)
 
 
 async def ask_words(db: Database, project_id: str, text: str) -> Asked:

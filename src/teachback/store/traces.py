@@ -118,36 +118,70 @@ async def copy_traces(
 
 async def get_trace(db: Database, project_id: str, trace_id: str) -> Trace:
     """Return a trace with its context and spans; raises NotFound."""
-    row = await db.one(
-        "select * from trace where project_id = %s and id = %s", (project_id, trace_id)
-    )
-    if row is None:
+    found = await get_traces(db, project_id, [trace_id])
+    if not found:
         raise NotFound(f"no trace has the id {trace_id!a} in this project")
-    spans = await db.all(
-        "select * from span where project_id = %s and trace_id = %s order by position",
-        (project_id, trace_id),
-    )
-    hashes = [from_wire(item["content_hash"]) for item in row["context"] or []]
-    texts = await find_contents(db, project_id, hashes) if hashes else {}
-    trace = from_row(row)
+    return found[0]
+
+
+async def get_traces(db: Database, project_id: str, trace_ids: Sequence[str]) -> list[Trace]:
+    """Return traces with their contexts and spans, in this order; those that are gone are left out.
+
+    Whoever asks for many has bounded their size with `list_sizes`.
+    """
+    found = await find_traces(db, project_id, trace_ids)
+    spans: dict[str, list[Span]] = {}
+    for row in await db.all(
+        "select * from span where project_id = %s and trace_id = any(%s) "
+        "order by trace_id, position",
+        (project_id, list(trace_ids)),
+    ):
+        spans.setdefault(row["trace_id"], []).append(_span_from_row(row))
+    hashes = {from_wire(item.content_hash or "") for one in found.values() for item in one.context}
+    texts = await find_contents(db, project_id, list(hashes)) if hashes else {}
+    return [
+        _whole(found[trace_id], spans.get(trace_id, ()), texts)
+        for trace_id in trace_ids
+        if trace_id in found
+    ]
+
+
+def _whole(trace: Trace, spans: Sequence[Span], texts: Mapping[bytes, str]) -> Trace:
     context = tuple(
         replace(item, content=texts.get(from_wire(item.content_hash or "")))
         for item in trace.context
     )
-    return replace(trace, context=context, spans=tuple(map(_span_from_row, spans)))
+    return replace(trace, context=context, spans=tuple(spans))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filters:
+    """What a list of traces is narrowed to; None does not narrow."""
+
+    trace_id: str | None = None
+    session_id: str | None = None
+    user_id: str | None = None
+    environment: Environment | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    narrowed: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A trace of a list and what it weighs whole."""
+
+    id: str
+    started_at: datetime
+    #: Bytes of its texts and metadata, contexts and spans included.
+    size: int
 
 
 async def list_traces(
     db: Database,
     project_id: str,
+    filters: Filters | None = None,
     *,
-    trace_id: str | None = None,
-    session_id: str | None = None,
-    user_id: str | None = None,
-    environment: Environment | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    narrowed: Where | None = None,
     before: tuple[datetime, str] | None = None,
     oldest: bool = False,
     limit: int = 50,
@@ -156,10 +190,59 @@ async def list_traces(
 
     `before` is (started_at, id) of the last one seen.
     """
-    narrowed = narrowed or Where(sql.SQL("true"))
-    rows = await db.all(
+    rows = await _list(
+        db, project_id, sql.SQL("*"), filters, before=before, oldest=oldest, limit=limit
+    )
+    return [from_row(row) for row in rows]
+
+
+async def list_sizes(
+    db: Database,
+    project_id: str,
+    filters: Filters | None = None,
+    *,
+    before: tuple[datetime, str] | None = None,
+    oldest: bool = False,
+    limit: int = 50,
+) -> list[Size]:
+    """Return the same list as `list_traces`, and how large each of its traces is whole."""
+    rows = await _list(db, project_id, _SIZED, filters, before=before, oldest=oldest, limit=limit)
+    return [Size(row["id"], row["started_at"], row["size"]) for row in rows]
+
+
+#: Lengths of texts are read without the texts; those of metadata are not, and are rarely long.
+#: What stands around the texts of an item or a span is counted as 200 bytes.
+_SIZED = sql.SQL("""
+    id, started_at,
+    octet_length(query) + coalesce(octet_length(output), 0)
+    + coalesce(octet_length(metadata::text), 0)
+    + coalesce((
+        select sum(200 + coalesce(octet_length(c.content), 0))
+        from jsonb_array_elements(t.context) as item
+        left join content c on c.project_id = t.project_id
+            and c.hash = decode(substr(item->>'content_hash', 8), 'hex')), 0)
+    + coalesce((
+        select sum(200 + coalesce(octet_length(s.input), 0) + coalesce(octet_length(s.output), 0)
+                   + coalesce(octet_length(s.metadata::text), 0))
+        from span s where s.project_id = t.project_id and s.trace_id = t.id), 0) as size
+""")
+
+
+async def _list(
+    db: Database,
+    project_id: str,
+    columns: sql.SQL,
+    filters: Filters | None,
+    *,
+    before: tuple[datetime, str] | None,
+    oldest: bool,
+    limit: int,
+) -> list[Row]:
+    filters = filters or Filters()
+    narrowed = filters.narrowed or Where(sql.SQL("true"))
+    return await db.all(
         sql.SQL("""
-        select * from trace t
+        select {columns} from trace t
         where project_id = %(project)s
           and (%(trace)s::text is null or id = %(trace)s)
           and (%(session)s::text is null or session_id = %(session)s)
@@ -170,22 +253,21 @@ async def list_traces(
           and (%(at)s::timestamptz is null or (started_at, id) {beyond} (%(at)s, %(id)s))
           and {narrowed}
         order by started_at {order}, id {order} limit %(limit)s
-        """).format(narrowed=narrowed.text, **direction(oldest=oldest)),
+        """).format(columns=columns, narrowed=narrowed.text, **direction(oldest=oldest)),
         {
             **narrowed.params,
             "project": project_id,
-            "trace": trace_id,
-            "session": session_id,
-            "user": user_id,
-            "environment": environment,
-            "since": since,
-            "until": until,
+            "trace": filters.trace_id,
+            "session": filters.session_id,
+            "user": filters.user_id,
+            "environment": filters.environment,
+            "since": filters.since,
+            "until": filters.until,
             "at": before and before[0],
             "id": before and before[1],
             "limit": limit,
         },
     )
-    return [from_row(row) for row in rows]
 
 
 async def list_turns(db: Database, project_id: str, session_id: str) -> list[Trace]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 import httpx2
 import msgspec
@@ -82,13 +81,6 @@ class Api:
             cursor = page["next_cursor"]
             if cursor is None:
                 return
-
-    def trace(self, trace_id: str) -> dict[str, Any] | None:
-        """Return a trace whole, or None when it is gone since it was listed."""
-        try:
-            return self._get(f"/v1/traces/{quote(trace_id, safe='')}")
-        except NotFound:
-            return None
 
     def _get(self, path: str, params: dict[str, str] | None = None) -> dict[str, Any]:
         return self._ask("GET", path, params=params)

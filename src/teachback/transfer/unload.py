@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 from teachback.capture.mapping import Object
 from teachback.errors import SetupError
@@ -17,8 +16,12 @@ from teachback.transfer.tables import Format, writing
 
 Kind = Literal["traces", "feedback"]
 _OBJECTS: dict[Kind, Object] = {"traces": "trace", "feedback": "feedback"}
-#: Whole traces come one by one; so many requests at once keep a server busy and not full.
-_AT_ONCE = 8
+#: What each list is asked for, beside its filters. Oldest first: what is said anew while an export
+#: runs moves towards its end, and is met there.
+_WHOLE: dict[Kind, dict[str, str]] = {
+    "traces": {"sort": "oldest", "include": "contents"},
+    "feedback": {"sort": "oldest", "withdrawn": "any"},
+}
 
 
 def unload(
@@ -33,28 +36,11 @@ def unload(
     """Write what the filters leave to a file, or to standard output; return how many records."""
     count = 0
     with _whole(target) as file, writing(form, _OBJECTS[kind], file) as table:
-        for page in _pages(api, kind, filters):
+        for page in api.pages(f"/v1/{kind}", filters | _WHOLE[kind]):
             table.write(page)
             count += len(page)
             on_count(count)
     return count
-
-
-def _pages(api: Api, kind: Kind, filters: dict[str, str]) -> Iterator[list[dict[str, Any]]]:
-    order = {"sort": "oldest"}
-    if kind == "feedback":
-        for withdrawn in ("false", "true"):
-            yield from api.pages("/v1/feedback", filters | order | {"withdrawn": withdrawn})
-        return
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for page in api.pages("/v1/traces", filters | order):
-            found = pool.map(lambda trace: api.trace(trace["id"]), page)
-            yield [_alone(trace) for trace in found if trace is not None]
-
-
-def _alone(trace: dict[str, Any]) -> dict[str, Any]:
-    """Return a trace without its feedback, which is exported by itself."""
-    return {name: value for name, value in trace.items() if name != "feedback"}
 
 
 @contextmanager

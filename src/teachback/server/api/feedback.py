@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import Query
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -29,6 +29,8 @@ from teachback.store.listing import Filters
 Limit = Annotated[int, Query(ge=1, le=200)]
 #: A time without an offset means something else on every machine.
 Time = AwareDatetime
+#: Taken back, in force, or both.
+State = Annotated[Literal["true", "false", "any"], BeforeValidator(lambda text: text.lower())]
 
 
 async def list_feedback(
@@ -43,7 +45,7 @@ async def list_feedback(
     environment: str | None = None,
     negative: bool | None = None,
     unmatched: bool | None = None,
-    withdrawn: bool | None = False,
+    withdrawn: State = "false",
     since: Time | None = None,
     until: Time | None = None,
     q: Narrowing = None,
@@ -58,7 +60,8 @@ async def list_feedback(
         Filters(
             kind=kind, name=name, source=source, author=author, trace_id=trace_id,
             session_id=session_id, label=label, negative=negative, unmatched=unmatched,
-            withdrawn=withdrawn, since=since, until=until,
+            since=since, until=until,
+            withdrawn=None if withdrawn == "any" else withdrawn == "true",
         ),
     )  # fmt: skip
     rows = await store.list_feedback(

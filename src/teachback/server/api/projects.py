@@ -61,6 +61,7 @@ class ProjectChange(_Body):
     name: str | None = Field(None, min_length=1, max_length=100)
     reasons: list[ReasonBody] | None = Field(None, min_length=1, max_length=50)
     metrics: list[MetricBody] | None = Field(None, max_length=200)
+    keep_days: int | None = Field(None, ge=0, le=36_500, strict=True)
     recall: RecallBody | None = None
 
 
@@ -103,6 +104,7 @@ async def patch_project(request: Request, body: ProjectChange) -> Response:
         name=body.name,
         reasons=_reasons(body),
         metrics=_metrics(body),
+        keep_days=body.keep_days,
     )
     context(request).forget_project(changed.id)
     return json_response(project_view(changed))

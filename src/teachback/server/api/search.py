@@ -15,6 +15,7 @@ from teachback.errors import Invalid
 from teachback.model.query import Query as Asked
 from teachback.model.query import Term
 from teachback.recall import search as recall
+from teachback.server import paging
 from teachback.server.api.views import JsonObject, trace_view
 from teachback.server.auth import secret_caller
 from teachback.server.context import context
@@ -30,7 +31,9 @@ Narrowing = Annotated[
 Sort = Literal["newest", "oldest"]
 
 
-async def search(request: Request, q: Words = "", limit: Limit = 20) -> Response:
+async def search(
+    request: Request, q: Words = "", limit: Limit = 20, cursor: str | None = None
+) -> Response:
     """Exchanges with feedback that fit the words best, among those that meet the conditions."""
     caller = await secret_caller(request)
     query = parse(q)
@@ -40,10 +43,13 @@ async def search(request: Request, q: Words = "", limit: Limit = 20) -> Response
             fix="Add a word, or list traces with the conditions alone: GET /v1/traces?q=…",
         )  # fmt: skip
     ctx = context(request)
+    shown = paging.decode_rank(cursor)
     found = await recall.search(
-        ctx.db, caller.project_id, query, now=datetime.now(UTC), embedder=ctx.embedder, limit=limit
-    )
-    return json_response({"data": [hit_view(hit) for hit in found], "next_cursor": None})
+        ctx.db, caller.project_id, query, now=datetime.now(UTC), embedder=ctx.embedder,
+        limit=limit + 1, skip=shown,
+    )  # fmt: skip
+    more = paging.encode_rank(shown + limit) if len(found) > limit else None
+    return json_response({"data": [hit_view(hit) for hit in found[:limit]], "next_cursor": more})
 
 
 async def list_similar(request: Request, trace_id: str, limit: Limit = 10) -> Response:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from itertools import accumulate
+from typing import Annotated, Literal
 
 from fastapi import Query
 from pydantic import AwareDatetime
@@ -24,6 +25,11 @@ from teachback.server.auth import secret_caller
 from teachback.server.context import context
 from teachback.server.problems import json_response
 from teachback.store import sessions, traces, versions
+from teachback.store.database import Database
+from teachback.store.traces import Filters
+
+#: A page of whole traces ends with the one that passes this many bytes of text.
+WHOLE_PAGE = 8 * 1024 * 1024
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 #: A time without an offset means something else on every machine.
@@ -40,20 +46,46 @@ async def list_traces(
     until: Time | None = None,
     q: Narrowing = None,
     sort: Sort = "newest",
+    include: Literal["contents"] | None = None,
     limit: Limit = 50,
     cursor: str | None = None,
 ) -> Response:
-    """Traces, newest first unless sorted, without context contents and spans."""
+    """Traces, newest first unless sorted; with `include=contents` also contexts and spans."""
     caller = await secret_caller(request)
-    found = await traces.list_traces(
-        context(request).db, caller.project_id, trace_id=trace_id, session_id=session_id,
-        user_id=user_id, environment=environment, since=since, until=until,
-        narrowed=narrowed(q, "trace"), before=paging.decode(cursor), oldest=sort == "oldest",
-        limit=limit + 1,
+    db, project_id = context(request).db, caller.project_id
+    filters = Filters(
+        trace_id=trace_id, session_id=session_id, user_id=user_id, environment=environment,
+        since=since, until=until, narrowed=narrowed(q, "trace"),
     )  # fmt: skip
+    before, oldest = paging.decode(cursor), sort == "oldest"
+    if include == "contents":
+        return await _whole_page(db, project_id, filters, before, oldest=oldest, limit=limit)
+    found = await traces.list_traces(
+        db, project_id, filters, before=before, oldest=oldest, limit=limit + 1
+    )
     return json_response(
         paging.page(found, limit, trace_view, lambda trace: (trace.started_at, trace.id))
     )
+
+
+async def _whole_page(
+    db: Database,
+    project_id: str,
+    filters: Filters,
+    before: paging.Position | None,
+    *,
+    oldest: bool,
+    limit: int,
+) -> Response:
+    """Answer with whole traces: fewer than `limit` where they are large, and at least one."""
+    sizes = await traces.list_sizes(
+        db, project_id, filters, before=before, oldest=oldest, limit=limit + 1
+    )
+    fit = 1 + sum(taken < WHOLE_PAGE for taken in accumulate(one.size for one in sizes))
+    shown = sizes[: min(limit, fit)]
+    whole = await traces.get_traces(db, project_id, [one.id for one in shown])
+    more = paging.encode((shown[-1].started_at, shown[-1].id)) if len(sizes) > len(shown) else None
+    return json_response({"data": [trace_view(trace) for trace in whole], "next_cursor": more})
 
 
 async def get_trace(request: Request, trace_id: str) -> Response:

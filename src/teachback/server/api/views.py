@@ -71,6 +71,7 @@ def project_view(project: Project) -> JsonObject:
         "reasons": [plain(reason) for reason in project.reasons],
         "metrics": [asdict(metric) for metric in project.metrics],
         "recall": project.recall.flat(),
+        "keep_days": project.keep_days,
         "created_at": project.created_at,
     }
 

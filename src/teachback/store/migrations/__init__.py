@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from importlib.resources import files
 
 import psycopg
 from procrastinate.schema import SchemaManager
 
 from teachback.errors import SetupError
+from teachback.store.database import Database
 
 #: Any fixed number: all processes that migrate one database queue up behind it.
 ADVISORY_LOCK = 8_700_001
+#: How a script begins whose statements may not stand in a transaction: indexes for large tables.
+BESIDE = "-- Beside those who write"
 
 
 def available() -> dict[str, str]:
@@ -36,6 +40,19 @@ def pending(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
             "made it, or a later one"
         )
     return [name for name in available() if name not in applied]
+
+
+async def find_newer(db: Database) -> list[str]:
+    """Return what a later version has applied beneath this running process."""
+    rows = await db.all(
+        "select name from migration where name <> all(%s) order by name", (list(_names()),)
+    )
+    return [row["name"] for row in rows]
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    return tuple(available())
 
 
 def migrate(dsn: str, *, wait_s: float = 600) -> list[str]:
@@ -69,9 +86,16 @@ def _lock(connection: psycopg.Connection[tuple[object, ...]], wait_s: float) -> 
 
 
 def _apply(connection: psycopg.Connection[tuple[object, ...]], name: str) -> str:
+    script = available()[name]
+    if script.startswith(BESIDE):
+        # Each statement stands alone and can be repeated; records are stored meanwhile.
+        for statement in script.split(";")[:-1]:
+            connection.execute(statement.encode())
+        connection.execute("insert into migration (name) values (%s)", (name,))
+        return name
     with connection.transaction():
         connection.execute("set local lock_timeout = '2s'")
-        connection.execute(available()[name].encode())
+        connection.execute(script.encode())
         connection.execute("insert into migration (name) values (%s)", (name,))
     return name
 

@@ -24,6 +24,8 @@ from teachback.store.feedback import from_row
 TITLE_LENGTH = 160
 #: Turns that a session's page shows; beyond it, the API.
 MAX_TURNS = 200
+#: Characters, or lines, from which an answer scrolls on its own.
+LONG, LONG_LINES = 1_500, 14
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +82,11 @@ class Turn:
     formatted: Markup | None
     error: str | None
     feedback: tuple[FeedbackView, ...]
+
+    @property
+    def is_long(self) -> bool:
+        """Taller than a screen holds: it scrolls on its own."""
+        return len(self.output or "") > LONG or (self.output or "").count("\n") > LONG_LINES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

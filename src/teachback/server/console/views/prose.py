@@ -65,6 +65,12 @@ def _cell(
     return renderer.renderToken(tokens, index, options, env)
 
 
+def _code(renderer: RendererHTML, tokens: Sequence[Token], index: int, *given: object) -> str:
+    """Let long lines be scrolled by keyboard, too."""
+    render = renderer.fence if tokens[index].type == "fence" else renderer.code_block
+    return str(render(tokens, index, *given)).replace("<pre>", '<pre tabindex="0">', 1)  # type: ignore[arg-type]
+
+
 def _host_label(address: str) -> str:
     name = host(address)
     return f' <span class="host">({escape(name)})</span>' if name else ""
@@ -81,6 +87,8 @@ def _parser() -> MarkdownIt:
     parser.add_render_rule("link_open", _open_link)
     parser.add_render_rule("link_close", _close_link)
     parser.add_render_rule("image", _image)
+    parser.add_render_rule("fence", _code)
+    parser.add_render_rule("code_block", _code)
     parser.add_render_rule("th_open", _cell)
     parser.add_render_rule("td_open", _cell)
     return parser
