@@ -20,10 +20,11 @@ from teachback.record.access import make_project
 from teachback.record.intake import Intake
 from teachback.record.writer import Writer
 from teachback.store import trends as store
+from teachback.store.copy import copy_rows
 from teachback.store.database import Database
 from teachback.store.feedback import match_waiting
 from teachback.store.places import ask_places, read_places
-from teachback.store.traces import copy_traces
+from teachback.store.traces import add_traces
 
 pytestmark = pytest.mark.anyio
 
@@ -218,7 +219,7 @@ async def test_hour_that_is_written_while_it_is_worked_off_stays_dirty(
     late = intake.trace(json.dumps(_trace("b", START)).encode())
     async with recorder.db.transaction() as connection:
         placed = await ask_places(connection, [late.place])
-        await copy_traces(connection, [late], await read_places(placed))
+        await add_traces(connection, [late], await read_places(placed), copy_rows)
         await store.mark_dirty(connection, [(recorder.project.id, START)], [])
         assert await store.refresh(recorder.db) == 1
     for left in (1, 0):

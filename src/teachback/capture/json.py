@@ -88,11 +88,7 @@ _SHAPE = "Send JSON in UTF-8 of the shape that docs/reference/api.md gives"
 def loads(raw: bytes, field: str = "body", *, fix: str = _SHAPE) -> object:
     """Decode JSON exactly or raise Invalid: no duplicate keys, NaN, overflow or deep nesting."""
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
-        raise Invalid(
-            field,
-            rule=f"JSON may be nested {MAX_DEPTH} levels deep at most",
-            fix="Flatten it, or send the deep part as text",
-        )
+        raise _too_deep(field)
     try:
         return _decode(raw)
     except _DuplicateKey as error:
@@ -114,6 +110,42 @@ def _decode(raw: bytes) -> object:
     """
     value = _ANYTHING.decode(raw)
     return value if msgspec.json.encode(value) == raw else _EXACT.decode(raw.decode())
+
+
+def quick_object(body: bytes) -> dict[str, object] | None:
+    """Decode a whole JSON object in one go where that is provably exact, else return None.
+
+    Its values may be nested deeper than allowed: see `check_depth`.
+    """
+    try:
+        value = _ANYTHING.decode(body)
+        exact = isinstance(value, dict) and msgspec.json.encode(value) == body
+    except (ValueError, RecursionError):
+        return None
+    return value if exact else None
+
+
+def check_depth(field: str, value: object, level: int) -> None:
+    """Raise Invalid when a value that stands at this level reaches deeper than allowed."""
+    layer = [value]
+    while layer := [part for whole in layer for part in _parts(whole)]:
+        level += 1
+        if level > MAX_DEPTH:
+            raise _too_deep(field)
+
+
+def _parts(value: object) -> list[object]:
+    """Return the lists and objects directly inside a value."""
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [part for part in values if isinstance(part, dict | list)]
+
+
+def _too_deep(field: str) -> Invalid:
+    return Invalid(
+        field,
+        rule=f"JSON may be nested {MAX_DEPTH} levels deep at most",
+        fix="Flatten it, or send the deep part as text",
+    )
 
 
 def _depth(raw: bytes) -> int:

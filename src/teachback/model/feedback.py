@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from teachback.model.trace import Json
+from teachback.model.trace import Metadata
 
 Kind = Literal["rating", "reasons", "comment", "correction", "annotation", "implicit"]
 Source = Literal["end_user", "reviewer", "evaluator", "judge", "detector"]
@@ -106,7 +106,7 @@ class Feedback:
     selector: Selector | None = None
     #: True takes the judgement back; the record and its history stay.
     withdrawn: bool = False
-    metadata: dict[str, Json] | None = None
+    metadata: Metadata | None = None
     occurred_at: datetime
     received_at: datetime | None = None
     sanitized: bool = False

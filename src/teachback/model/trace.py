@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from teachback.model.recall import Injection
 
 Environment = Literal["dev", "test", "prod"]
 ContextKind = Literal["system_prompt", "document", "tool", "message"]
 
-#: Anything JSON can say. Free metadata has this shape.
+#: Anything JSON can say.
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+#: Free metadata: whatever JSON can say under each key, in a form that decoders understand.
+Metadata = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +48,7 @@ class Span:
     input: str | None = None
     output: str | None = None
     error: str | None = None
-    metadata: dict[str, Json] | None = None
+    metadata: Metadata | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +89,7 @@ class Trace:
     #: Version of the application.
     release: str | None = None
     tags: tuple[str, ...] = ()
-    metadata: dict[str, Json] | None = None
+    metadata: Metadata | None = None
     #: Lessons that the application itself chose for it, given or held back.
     injections: tuple[Injection, ...] = ()
     #: Characters the database cannot hold were replaced by U+FFFD.

@@ -16,6 +16,7 @@ from typing import Literal
 
 from teachback.store import contents, search, sessions, traces, trends, versions
 from teachback.store import feedback as feedback_store
+from teachback.store.copy import AddRows, copy_rows, insert_rows
 from teachback.store.database import Connection
 from teachback.store.feedback import NewFeedback, Present
 from teachback.store.places import Place, ask_places, read_places
@@ -24,6 +25,9 @@ from teachback.store.versions import Version
 
 #: Seconds.
 DAY_S = 86_400.0
+#: Up to so many items are added by INSERT within the round trip that completes them: measured,
+#: COPY's round trips cost more than its cheaper rows save.
+FEW = 64
 
 Outcome = Literal["stored", "duplicate", "conflict"]
 Item = NewTrace | NewFeedback
@@ -76,7 +80,8 @@ class Accepted:
 async def accept(connection: Connection, items: Sequence[Item], known: Known) -> Accepted:
     """Store the items in the connection's transaction, and commit it.
 
-    Three steps, two of them one round trip each: look up, copy, complete and commit.
+    Look up, add, complete and commit. A few items take two round trips in all; many are added by
+    COPY, which takes round trips of its own and less for each row.
     """
     traces_ = [item for item in items if isinstance(item, NewTrace)]
     feedback = [item for item in items if isinstance(item, NewFeedback)]
@@ -85,9 +90,15 @@ async def accept(connection: Connection, items: Sequence[Item], known: Known) ->
     fresh_traces = [item for item in traces_ if _is_fresh(item, there.traces.digests, outcomes)]
     fresh = [item for item in feedback if _is_fresh(item, there.feedback.digests, outcomes)]
     _match(fresh, traces_, there)
-    await _copy(connection, fresh_traces, fresh, there)
     written = Known(places=there.new_places)
-    await _complete(connection, fresh_traces, fresh, known, written)
+    few = len(items) <= FEW
+    if not few:
+        await _add(connection, fresh_traces, fresh, there, copy_rows)
+    async with connection.pipeline():
+        if few:
+            await _add(connection, fresh_traces, fresh, there, insert_rows)
+        await _complete(connection, fresh_traces, fresh, known, written)
+        await connection.commit()
     return Accepted([outcomes[id(item)] for item in items], written)
 
 
@@ -129,13 +140,17 @@ async def _look_up(
     )
 
 
-async def _copy(
-    connection: Connection, new_traces: list[NewTrace], feedback: list[NewFeedback], there: _There
+async def _add(
+    connection: Connection,
+    new_traces: list[NewTrace],
+    feedback: list[NewFeedback],
+    there: _There,
+    add: AddRows,
 ) -> None:
     if new_traces:
-        await traces.copy_traces(connection, new_traces, there.places)
+        await traces.add_traces(connection, new_traces, there.places, add)
     if feedback:
-        await _place(connection, feedback, there.feedback.in_force)
+        await _place(connection, feedback, there.feedback.in_force, add)
 
 
 async def _complete(
@@ -145,31 +160,25 @@ async def _complete(
     known: Known,
     written: Known,
 ) -> None:
-    """Add what follows from the records, and commit; note what was written."""
-    # Not in the pipeline: psycopg waits for ever for the answer to what the socket's buffer could
-    # not take whole (psycopg/psycopg#685), and all else in it is small.
-    await _save_contents(connection, new_traces, known, written)
-    async with connection.pipeline():
-        judged = _judged(feedback)
-        await search.mark_waiting(connection, sorted(judged))
-        here = {(new.project_id, new.id) for new in new_traces}
-        await trends.mark_dirty(
-            connection,
-            [(new.project_id, new.trace.started_at) for new in new_traces],
-            sorted(judged - here),
+    """Add what follows from the records, and note what was written."""
+    judged = _judged(feedback)
+    await search.mark_waiting(connection, sorted(judged))
+    here = {(new.project_id, new.id) for new in new_traces}
+    await trends.mark_dirty(
+        connection,
+        [(new.project_id, new.trace.started_at) for new in new_traces],
+        sorted(judged - here),
+    )
+    if new_traces:
+        await _save_contents(connection, new_traces, known, written)
+        await sessions.add_turns(connection, [(new.project_id, new.trace) for new in new_traces])
+        await _save_versions(connection, new_traces, known, written)
+        keys = [(new.project_id, new.id) for new in new_traces]
+        await feedback_store.match_traces(connection, keys)
+        begun = {(new.project_id, new.trace.session_id) for new in new_traces}
+        await feedback_store.match_sessions(
+            connection, sorted((project, name) for project, name in begun if name is not None)
         )
-        if new_traces:
-            await sessions.add_turns(
-                connection, [(new.project_id, new.trace) for new in new_traces]
-            )
-            await _save_versions(connection, new_traces, known, written)
-            keys = [(new.project_id, new.id) for new in new_traces]
-            await feedback_store.match_traces(connection, keys)
-            begun = {(new.project_id, new.trace.session_id) for new in new_traces}
-            await feedback_store.match_sessions(
-                connection, sorted((project, name) for project, name in begun if name is not None)
-            )
-        await connection.commit()
 
 
 def _judged(feedback: list[NewFeedback]) -> set[tuple[str, str]]:
@@ -223,6 +232,7 @@ async def _place(
     connection: Connection,
     items: list[NewFeedback],
     in_force: dict[tuple[str, str], tuple[datetime, str]],
+    add: AddRows,
 ) -> None:
     """Put the latest judgement of each natural key in force, all others into the history."""
     by_key: dict[tuple[str, str], list[NewFeedback]] = defaultdict(list)
@@ -241,8 +251,8 @@ async def _place(
         current.append(group[-1])
         history += group[:-1]
     await feedback_store.retire_current(connection, replaced)
-    await feedback_store.copy_current(connection, current)
-    await feedback_store.copy_history(connection, history)
+    await feedback_store.add_current(connection, current, add)
+    await feedback_store.add_history(connection, history, add)
 
 
 async def _save_contents(

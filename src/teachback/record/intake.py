@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from teachback.capture.json import holds_replacement
-from teachback.capture.native import decode_feedback, decode_trace
+from teachback.capture.native import Record, decode_feedback, decode_trace
 from teachback.core.tokens import Token
 from teachback.errors import Forbidden
 from teachback.model.feedback import Feedback
@@ -17,7 +17,7 @@ from teachback.store.traces import NewTrace
 
 
 def trace_item(
-    project_id: str, raw: bytes, *, now: datetime, drift_s: float = 0.0, sanitized: bool = False
+    project_id: str, raw: Record, *, now: datetime, drift_s: float = 0.0, sanitized: bool = False
 ) -> NewTrace:
     """Decode and check one trace of a project; raises Invalid."""
     decoded = decode_trace(raw, now=now, drift_s=drift_s, sanitized=sanitized)
@@ -36,19 +36,19 @@ class Intake:
     now: datetime
     #: Seconds that the sender's clock runs behind ours.
     drift_s: float = 0.0
-    #: Something in the request's body was replaced by U+FFFD.
+    #: Something in the request's body was replaced by U+FFFD: its records come as bytes.
     sanitized: bool = False
 
-    def trace(self, raw: bytes) -> NewTrace:
+    def trace(self, raw: Record) -> NewTrace:
         """Decode and check a trace; raises Invalid."""
-        sanitized = self.sanitized and holds_replacement(raw)
         return trace_item(
-            self.project.id, raw, now=self.now, drift_s=self.drift_s, sanitized=sanitized
-        )
+            self.project.id, raw, now=self.now, drift_s=self.drift_s,
+            sanitized=self._sanitized(raw),
+        )  # fmt: skip
 
-    def feedback(self, raw: bytes) -> NewFeedback:
+    def feedback(self, raw: Record) -> NewFeedback:
         """Decode and check a feedback; raises Invalid, or Forbidden with a foreign token."""
-        sanitized = self.sanitized and holds_replacement(raw)
+        sanitized = self._sanitized(raw)
         decoded = decode_feedback(raw, now=self.now, drift_s=self.drift_s, sanitized=sanitized)
         feedback = self._owned(decoded.record)
         check_feedback(feedback, self.project)
@@ -59,6 +59,9 @@ class Intake:
             is_negative(feedback, self.project),
             decoded.digest,
         )
+
+    def _sanitized(self, raw: Record) -> bool:
+        return self.sanitized and isinstance(raw, bytes) and holds_replacement(raw)
 
     def _owned(self, feedback: Feedback) -> Feedback:
         """With a token: only that trace, only as its end user, whatever the body says."""

@@ -1,9 +1,12 @@
-"""COPY rows into a table: the fastest durable write PostgreSQL has."""
+"""Get rows into a table: many by COPY, PostgreSQL's fastest durable write, a few by INSERT."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import starmap
+from typing import LiteralString
 
 import msgspec
 from psycopg import sql
@@ -37,17 +40,62 @@ def as_time(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()
 
 
-def copy_statement(table: str, columns: Sequence[str]) -> sql.Composed:
-    """Build the statement once; table and columns are our own words."""
-    return sql.SQL("copy {} ({}) from stdin").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
+#: How rows get into a table: `copy_rows` or `insert_rows`.
+AddRows = Callable[[Connection, "Table", Iterable[Sequence[object]]], Awaitable[None]]
 
 
-async def copy_rows(
-    connection: Connection, statement: sql.Composed, rows: Iterable[Sequence[object]]
-) -> None:
-    """Send the rows; their values stand in the statement's order of columns."""
-    async with connection.cursor().copy(statement) as copy:
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The two ways to get rows into a table."""
+
+    #: Fastest for many rows; takes round trips of its own.
+    copy: sql.Composed
+    #: Goes with other statements in one round trip; costs more for each row.
+    insert: sql.Composed
+
+    @classmethod
+    def of(cls, name: str, columns: Mapping[str, LiteralString]) -> Table:
+        """Build the statements once, from our own words: the columns with their types."""
+        table = sql.Identifier(name)
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        return cls(
+            sql.SQL("copy {} ({}) from stdin").format(table, names),
+            sql.SQL("insert into {} ({}) select {} from unnest({}) as new ({})").format(
+                table,
+                names,
+                sql.SQL(", ").join(starmap(_selected, columns.items())),
+                sql.SQL(", ").join(map(_given, columns.values())),
+                names,
+            ),
+        )
+
+
+def _selected(name: str, kind: LiteralString) -> sql.Composable:
+    # An array of arrays would be taken apart to its words: a column of lists comes as text.
+    return sql.SQL("{}" + ("::" + kind if kind.endswith("[]") else "")).format(sql.Identifier(name))
+
+
+def _given(kind: LiteralString) -> sql.SQL:
+    return sql.SQL("%s::text[]" if kind.endswith("[]") else "%s::" + kind + "[]")
+
+
+async def copy_rows(connection: Connection, table: Table, rows: Iterable[Sequence[object]]) -> None:
+    """Send many rows; their values stand in the table's order of columns."""
+    async with connection.cursor().copy(table.copy) as copy:
         for row in rows:
             await copy.write_row(row)
+
+
+async def insert_rows(
+    connection: Connection, table: Table, rows: Iterable[Sequence[object]]
+) -> None:
+    """Send a few rows as one statement, for a pipeline."""
+    columns = [as_array(map(_text, column)) for column in zip(*rows, strict=True)]
+    if columns:
+        await connection.execute(table.insert, columns)
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else repr(value)

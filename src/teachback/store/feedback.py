@@ -7,27 +7,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, LiteralString
 
 from teachback.errors import NotFound
 from teachback.model.feedback import Feedback, Selector
-from teachback.store.copy import as_array, as_columns, as_json, as_time, copy_rows, copy_statement
+from teachback.store.copy import AddRows, Table, as_array, as_columns, as_json, as_time
 from teachback.store.database import Connection, Cursor, Database, Row
 from teachback.store.places import NOWHERE
 
-_PLAIN = (
-    "id", "trace_id", "span_id", "session_id", "submission_id", "kind", "name", "source",
-    "author", "identifier", "confidence", "score", "scale", "label", "comment", "correction",
-    "withdrawn", "sanitized",
-)  # fmt: skip
-_TIMES = ("occurred_at", "received_at")
+_PLAIN: dict[str, LiteralString] = {
+    "id": "text", "trace_id": "text", "span_id": "text", "session_id": "text",
+    "submission_id": "text", "kind": "text", "name": "text", "source": "text", "author": "text",
+    "identifier": "text", "confidence": "double precision", "score": "double precision",
+    "scale": "text", "label": "text", "comment": "text", "correction": "text",
+    "withdrawn": "boolean", "sanitized": "boolean",
+}  # fmt: skip
+_TIMES: dict[str, LiteralString] = {"occurred_at": "timestamptz", "received_at": "timestamptz"}
 _plain_values = attrgetter(*_PLAIN)
-_COLUMNS = (
-    "project_id", "place_id", "natural_key", "negative", "matched", "digest", "labels", "selector",
-    "metadata", *_TIMES, *_PLAIN,
-)  # fmt: skip
-_COPY = copy_statement("feedback", _COLUMNS)
-_COPY_HISTORY = copy_statement("feedback_history", _COLUMNS)
+_COLUMNS: dict[str, LiteralString] = {
+    "project_id": "uuid", "place_id": "integer", "natural_key": "uuid", "negative": "boolean",
+    "matched": "boolean", "digest": "bytea", "labels": "text[]", "selector": "jsonb",
+    "metadata": "jsonb", **_TIMES, **_PLAIN,
+}  # fmt: skip
+_TABLE = Table.of("feedback", _COLUMNS)
+_HISTORY = Table.of("feedback_history", _COLUMNS)
 
 
 @dataclass(slots=True)
@@ -104,16 +107,16 @@ async def read_present(cursor: Cursor) -> Present:
     )
 
 
-async def copy_current(connection: Connection, rows: Sequence[NewFeedback]) -> None:
+async def add_current(connection: Connection, rows: Sequence[NewFeedback], add: AddRows) -> None:
     """Add judgements whose natural keys have none in force."""
     if rows:
-        await copy_rows(connection, _COPY, map(_row, rows))
+        await add(connection, _TABLE, map(_row, rows))
 
 
-async def copy_history(connection: Connection, rows: Sequence[NewFeedback]) -> None:
+async def add_history(connection: Connection, rows: Sequence[NewFeedback], add: AddRows) -> None:
     """Add judgements that a later one had replaced before they arrived."""
     if rows:
-        await copy_rows(connection, _COPY_HISTORY, map(_row, rows))
+        await add(connection, _HISTORY, map(_row, rows))
 
 
 async def retire_current(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:

@@ -6,18 +6,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
+from typing import LiteralString
 
 from teachback.model.ids import new_id
 from teachback.model.recall import Injection
-from teachback.store.copy import as_time, copy_rows, copy_statement
+from teachback.store.copy import AddRows, Table, as_time, copy_rows
 from teachback.store.database import Connection, Database, Row
 
-_PLAIN = (
-    "lesson_id", "version", "rank", "score", "position", "tokens", "variant", "propensity",
-    "reason",
-)  # fmt: skip
+_PLAIN: dict[str, LiteralString] = {
+    "lesson_id": "text", "version": "integer", "rank": "integer", "score": "double precision",
+    "position": "integer", "tokens": "integer", "variant": "text",
+    "propensity": "double precision", "reason": "text",
+}  # fmt: skip
 _plain_values = attrgetter(*_PLAIN)
-_COPY = copy_statement("injection", ("project_id", "id", "trace_id", "at", *_PLAIN))
+_OWN: dict[str, LiteralString] = {
+    "project_id": "uuid", "id": "uuid", "trace_id": "text", "at": "timestamptz",
+}  # fmt: skip
+_TABLE = Table.of("injection", {**_OWN, **_PLAIN})
 #: Shown on one trail; an agent may ask for lessons many times.
 MAX_SHOWN = 200
 
@@ -44,15 +49,17 @@ class StoredInjection:
     answer: str | None
 
 
-async def copy_injections(connection: Connection, rows: Iterable[NewInjection]) -> None:
+async def add_injections(
+    connection: Connection, rows: Iterable[NewInjection], add: AddRows = copy_rows
+) -> None:
     """Add injections in the connection's transaction."""
-    await copy_rows(connection, _COPY, map(_row, rows))
+    await add(connection, _TABLE, map(_row, rows))
 
 
 async def save_injections(db: Database, rows: Sequence[NewInjection]) -> None:
     """Add injections."""
     async with db.transaction() as connection:
-        await copy_injections(connection, rows)
+        await add_injections(connection, rows)
 
 
 async def list_for_trace(db: Database, project_id: str, trace_id: str) -> list[StoredInjection]:

@@ -6,39 +6,46 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import sql
 
 from teachback.errors import NotFound
 from teachback.model.trace import ContextItem, Environment, Span, Trace
 from teachback.store.contents import content_hash, find_contents, from_wire, to_wire
-from teachback.store.copy import as_array, as_columns, as_json, as_time, copy_rows, copy_statement
+from teachback.store.copy import AddRows, Table, as_array, as_columns, as_json, as_time
 from teachback.store.database import Connection, Cursor, Database, Row
-from teachback.store.injections import NewInjection, copy_injections
+from teachback.store.injections import NewInjection, add_injections
 from teachback.store.places import Place, place_of
 from teachback.store.versions import Version, versions_of
 from teachback.store.where import Where, direction
 
-_PLAIN = (
-    "id", "session_id", "turn", "environment", "user_id", "role",
-    "surface", "locale", "release", "request_model", "response_model", "provider",
-    "input_tokens", "output_tokens", "latency_ms", "first_token_ms", "cost_usd", "error",
-    "query", "output", "sanitized",
-)  # fmt: skip
-_TIMES = ("started_at", "received_at")
+_PLAIN: dict[str, LiteralString] = {
+    "id": "text", "session_id": "text", "turn": "integer", "environment": "text",
+    "user_id": "text", "role": "text", "surface": "text", "locale": "text", "release": "text",
+    "request_model": "text", "response_model": "text", "provider": "text",
+    "input_tokens": "integer", "output_tokens": "integer", "latency_ms": "double precision",
+    "first_token_ms": "double precision", "cost_usd": "double precision", "error": "text",
+    "query": "text", "output": "text", "sanitized": "boolean",
+}  # fmt: skip
+_TIMES: dict[str, LiteralString] = {"started_at": "timestamptz", "received_at": "timestamptz"}
 _plain_values = attrgetter(*_PLAIN)
-_COPY = copy_statement(
-    "trace", ("project_id", "place_id", "digest", "context", "tags", "metadata", *_TIMES, *_PLAIN)
-)
+_OWN: dict[str, LiteralString] = {
+    "project_id": "uuid", "place_id": "integer", "digest": "bytea", "context": "jsonb",
+    "tags": "text[]", "metadata": "jsonb",
+}  # fmt: skip
+_TABLE = Table.of("trace", {**_OWN, **_TIMES, **_PLAIN})
 
-_SPAN_PLAIN = (
-    "id", "parent_id", "name", "kind", "started_at", "latency_ms", "input", "output", "error",
-)  # fmt: skip
+_SPAN_PLAIN: dict[str, LiteralString] = {
+    "id": "text", "parent_id": "text", "name": "text", "kind": "text",
+    "latency_ms": "double precision", "input": "text", "output": "text", "error": "text",
+}  # fmt: skip
 _plain_span_values = attrgetter(*_SPAN_PLAIN)
-_COPY_SPANS = copy_statement(
-    "span", ("project_id", "trace_id", "position", "metadata", *_SPAN_PLAIN)
-)
+_OWN_SPAN: dict[str, LiteralString] = {
+    "project_id": "uuid", "trace_id": "text", "position": "integer", "metadata": "jsonb",
+    "started_at": "timestamptz",
+}  # fmt: skip
+_SPANS = Table.of("span", {**_OWN_SPAN, **_SPAN_PLAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +111,20 @@ async def read_kept(cursor: Cursor) -> Kept:
     )
 
 
-async def copy_traces(
-    connection: Connection, traces: Sequence[NewTrace], places: Mapping[Place, int]
+async def add_traces(
+    connection: Connection,
+    traces: Sequence[NewTrace],
+    places: Mapping[Place, int],
+    add: AddRows,
 ) -> None:
     """Add traces that are not there yet, with their spans; contents are kept elsewhere."""
-    await copy_rows(connection, _COPY, [_trace_row(new, places[new.place]) for new in traces])
+    await add(connection, _TABLE, [_trace_row(new, places[new.place]) for new in traces])
     spans = [row for new in traces for row in _span_rows(new)]
     if spans:
-        await copy_rows(connection, _COPY_SPANS, spans)
-    if any(new.trace.injections for new in traces):
-        await copy_injections(connection, [row for new in traces for row in _injections(new)])
+        await add(connection, _SPANS, spans)
+    injections = [row for new in traces for row in _injections(new)]
+    if injections:
+        await add_injections(connection, injections, add)
 
 
 async def get_trace(db: Database, project_id: str, trace_id: str) -> Trace:
@@ -382,6 +393,7 @@ def _span_rows(new: NewTrace) -> list[tuple[object, ...]]:
             new.trace.id,
             position,
             as_json(span.metadata),
+            as_time(span.started_at),
             *_plain_span_values(span),
         )
         for position, span in enumerate(new.trace.spans)
@@ -395,4 +407,4 @@ def _injections(new: NewTrace) -> list[NewInjection]:
 
 def _span_from_row(row: Row) -> Span:
     values: dict[str, Any] = {name: row[name] for name in _SPAN_PLAIN}
-    return Span(**values, metadata=row["metadata"])
+    return Span(**values, started_at=row["started_at"], metadata=row["metadata"])

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from teachback.capture import json as strict_json
+from teachback.capture.native import Record
 from teachback.errors import Conflict, Invalid, TeachbackError
 from teachback.record.accept import Item
 from teachback.record.intake import Intake
@@ -27,6 +29,10 @@ from teachback.server.idempotency import replayed
 from teachback.server.problems import json_response, problem, status_of
 
 Object = Literal["trace", "feedback"]
+#: A body's members: decoded where that was exact, otherwise as bytes.
+Members = Mapping[str, object]
+T = TypeVar("T")
+_Moment: Any = datetime | None
 #: Items in one request: as many as one shared commit takes.
 MAX_ITEMS = 1_000
 #: A sender's clock that is off by more than this is corrected by `sent_at`.
@@ -64,7 +70,7 @@ async def post_batch(request: Request) -> Response:
     """Store traces and feedback together, and count what the client lost."""
     caller = await secret_caller(request)
     body = await read_json(request)
-    members = strict_json.split_object(body.raw)
+    members = _members(body)
     _check_members(members, {"traces", "feedback", "report", "sent_at"})
     intake = await _intake(request, caller, body, sent_at=members.get("sent_at"))
     slots = _decode_lists(intake, members)
@@ -73,7 +79,7 @@ async def post_batch(request: Request) -> Response:
 
 
 async def _post(request: Request, caller: Caller, body: Body, kind: Object) -> Response:
-    members = strict_json.split_object(body.raw)
+    members = _members(body)
     if "data" not in members:
         intake = await _intake(request, caller, body, sent_at=None)
         return await _store_one(context(request), _decode(intake, kind, 0, body.raw))
@@ -85,21 +91,32 @@ async def _post(request: Request, caller: Caller, body: Body, kind: Object) -> R
 _LIST: dict[Object, str] = {"trace": "traces", "feedback": "feedback"}
 
 
-async def _intake(request: Request, caller: Caller, body: Body, *, sent_at: bytes | None) -> Intake:
+def _members(body: Body) -> Members:
+    """Read a whole body at once where nothing is lost by it, else leave its members as bytes.
+
+    Then every record is read on its own, and one that is refused spoils no other.
+    """
+    whole = None if body.sanitized else strict_json.quick_object(body.raw)
+    return strict_json.split_object(body.raw) if whole is None else whole
+
+
+async def _intake(
+    request: Request, caller: Caller, body: Body, *, sent_at: object | None
+) -> Intake:
     return Intake(
         project=await context(request).project(caller.project_id),
         token=caller.token,
         now=datetime.now(UTC),
-        drift_s=_drift(sent_at or b"null"),
+        drift_s=_drift(sent_at),
         sanitized=body.sanitized,
     )
 
 
-def _decode_lists(intake: Intake, members: dict[str, bytes]) -> list[_Slot]:
+def _decode_lists(intake: Intake, members: Members) -> list[_Slot]:
     slots = [
         _decode(intake, kind, index, raw)
         for kind, name in _LIST.items()
-        for index, raw in enumerate(strict_json.split_list(name, members.get(name, b"[]")))
+        for index, raw in enumerate(_records(name, members.get(name, [])))
     ]
     if len(slots) > MAX_ITEMS:
         raise Invalid(
@@ -109,7 +126,14 @@ def _decode_lists(intake: Intake, members: dict[str, bytes]) -> list[_Slot]:
     return slots
 
 
-def _decode(intake: Intake, kind: Object, index: int, raw: bytes) -> _Slot:
+def _records(name: str, given: object) -> list[Record]:
+    if isinstance(given, list) and all(isinstance(record, dict) for record in given):
+        return given
+    raw = given if isinstance(given, bytes) else msgspec.json.encode(given)
+    return [*strict_json.split_list(name, raw)]
+
+
+def _decode(intake: Intake, kind: Object, index: int, raw: Record) -> _Slot:
     try:
         item = intake.trace(raw) if kind == "trace" else intake.feedback(raw)
         return _Slot(kind, index, item.id, item)
@@ -121,10 +145,10 @@ class _Identified(msgspec.Struct):
     id: str | None = None
 
 
-def _claimed_id(raw: bytes) -> str | None:
+def _claimed_id(raw: Record) -> str | None:
     """Find the id of a refused record, so that its sender can tell which one it was."""
     try:
-        return msgspec.json.decode(raw, type=_Identified).id
+        return _read(raw, _Identified).id
     except (msgspec.MsgspecError, RecursionError):
         return None
 
@@ -187,7 +211,7 @@ def _result(slot: _Slot, answer: Answer, *, named: bool) -> dict[str, object]:
     return result | {"status": answer}
 
 
-def _check_members(body: dict[str, bytes], allowed: set[str]) -> None:
+def _check_members(body: Members, allowed: set[str]) -> None:
     unknown = sorted(set(body) - allowed)
     if unknown:
         raise Invalid(
@@ -196,10 +220,12 @@ def _check_members(body: dict[str, bytes], allowed: set[str]) -> None:
         )  # fmt: skip
 
 
-def _drift(raw: bytes) -> float:
+def _drift(sent: object | None) -> float:
     """Return how many seconds the sender's clock runs behind ours, 0 when it is about right."""
+    if sent is None:
+        return 0.0
     try:
-        sent_at = msgspec.json.decode(raw, type=datetime | None)
+        sent_at = _read(sent, _Moment)
     except msgspec.MsgspecError:
         raise Invalid(
             "sent_at", rule="a time is RFC 3339 with an offset", fix="Send one, or leave it out"
@@ -208,6 +234,13 @@ def _drift(raw: bytes) -> float:
         return 0.0
     drift = (datetime.now(UTC) - sent_at).total_seconds()
     return drift if abs(drift) > TOLERATED_DRIFT_S else 0.0
+
+
+def _read(given: object, shape: type[T]) -> T:
+    """Read a member or a record by its shape; raises msgspec.MsgspecError."""
+    if isinstance(given, bytes):
+        return msgspec.json.decode(given, type=shape)
+    return msgspec.convert(given, shape)
 
 
 class _Dropped(msgspec.Struct):
@@ -227,9 +260,9 @@ _REASONS = {"queue_full", "spool_full", "too_large", "rejected", "expired", "unr
 _OBJECTS = {"trace", "feedback"}
 
 
-def _count_report(ctx: Context, raw: bytes | None) -> None:
+def _count_report(ctx: Context, given: object | None) -> None:
     try:
-        report = msgspec.json.decode(raw or b"{}", type=_Report)
+        report = _read({} if given is None else given, _Report)
     except msgspec.MsgspecError:
         return  # what was lost is lost already; the records beside the report are worth more
     for entry in report.dropped[:100]:
