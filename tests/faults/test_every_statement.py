@@ -14,6 +14,7 @@ import pytest
 from psycopg import AsyncConnection, AsyncCursor
 
 from teachback.errors import Unavailable
+from teachback.record import accept as accept_module
 from teachback.record import writer as writer_module
 from teachback.record.accept import Item
 from teachback.record.access import make_project
@@ -110,8 +111,11 @@ async def _state(db: Database, project_id: str) -> dict[str, list[str]]:
         table: [
             row["text"]
             for row in await db.all(
-                f"select (to_jsonb(t) - 'project_id')::text as text from {table} t "
-                "where project_id = %s order by 1",
+                "select (to_jsonb(t) - 'project_id' - 'place_id' || "
+                f"jsonb_build_object('place', p.hash))::text as text from {table} t "
+                "left join place p on p.project_id = t.project_id "
+                "and p.id = (to_jsonb(t) ->> 'place_id')::integer "
+                "where t.project_id = %s order by 1",
                 (project_id,),
             )
         ]
@@ -144,15 +148,17 @@ class Stage:
         return intake, await _state(self._db, intake.project.id)
 
 
+@pytest.mark.parametrize("few", [accept_module.FEW, 0], ids=["insert", "copy"])
 @pytest.mark.parametrize("every_attempt", [False, True], ids=["once", "always"])
 async def test_state_is_old_or_new_when_the_connection_dies_before_any_statement(
-    db: Database, dsn: str, monkeypatch: pytest.MonkeyPatch, every_attempt: bool
+    db: Database, dsn: str, monkeypatch: pytest.MonkeyPatch, every_attempt: bool, few: int
 ) -> None:
     """One death: the commit starts over and stores all once. Deaths without end: 503 and nothing.
 
     Each of the statements gets its turn, and afterwards the same records can be sent again.
     """
     monkeypatch.setattr(writer_module, "PAUSE_S", 0.001)
+    monkeypatch.setattr(accept_module, "FEW", few)
     stage = Stage(db)
     intake, old = await stage.old()
     answers = await stage.write(_commit(intake))
@@ -176,7 +182,7 @@ async def test_state_is_old_or_new_when_the_connection_dies_before_any_statement
         again = await stage.write(_commit(intake))
         assert again == (answers if outcome == "unavailable" else ["duplicate"] * 6), statement
         assert await _state(db, intake.project.id) == new, statement
-    # Look-ups, COPYs, what completes them, the commit, its end, and a last round without a death.
+    # Look-ups, rows, what completes them, the commit, its end, and a last round without a death.
     assert statement > 12
     assert refusals == (statement - 2 if every_attempt else 0)
 
