@@ -27,8 +27,9 @@ from teachback.config import Settings
 from teachback.errors import Forbidden, NotFound, SetupError
 from teachback.llm.chat import Chat
 from teachback.llm.embed import Embedder
-from teachback.llm.endpoint import OpenAIEmbedder, VertexEmbedder
+from teachback.llm.endpoint import KINDS
 from teachback.llm.minilm import MiniLM
+from teachback.llm.succession import Succession
 from teachback.model.ids import new_id
 from teachback.model.project import Key, KeyKind, Member, Project
 from teachback.record import access
@@ -242,18 +243,17 @@ def make_embedder(settings: Settings) -> Embedder | None:
     """Return what the settings name; raises SetupError when something is missing for it."""
     if settings.embedder == "none":
         return None
-    if settings.embedder == "minilm":
-        return MiniLM()
-    if not settings.embedding_url or not settings.embedding_model:
+    kind, url, key = settings.embedder, settings.embedding_url, _text(settings.embedding_key)
+    if kind == "minilm":
+        return Succession(MiniLM(), url=url, key=key)
+    name, length = settings.embedding_model, settings.embedding_dimensions
+    if not url or not name:
         raise SetupError(
-            f"TEACHBACK_EMBEDDER is {settings.embedder}: set TEACHBACK_EMBEDDING_URL and "
+            f"TEACHBACK_EMBEDDER is {kind}: set TEACHBACK_EMBEDDING_URL and "
             "TEACHBACK_EMBEDDING_MODEL, or choose minilm or none"
         )
-    kind = OpenAIEmbedder if settings.embedder == "openai" else VertexEmbedder
-    return kind(
-        url=settings.embedding_url, model=settings.embedding_model, prefix=settings.embedder,
-        dimensions=settings.embedding_dimensions, key=_text(settings.embedding_key),
-    )  # fmt: skip
+    current = KINDS[kind](url=url, model=name, dimensions=length, key=key, prefix=kind)
+    return Succession(current, url=url, key=key)
 
 
 def _text(secret: SecretStr | None) -> str | None:

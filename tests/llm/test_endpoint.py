@@ -16,6 +16,8 @@ from teachback.config import load
 from teachback.errors import SetupError, Unavailable
 from teachback.llm.embed import BadVectors
 from teachback.llm.endpoint import OpenAIEmbedder, VertexEmbedder
+from teachback.llm.minilm import LOCAL_MODELS, MiniLM
+from teachback.llm.succession import Succession
 
 
 class Service:
@@ -148,6 +150,28 @@ def test_vectors_of_different_lengths_are_refused() -> None:
     rows = [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [1]}]
     with serving(lambda _: {"data": rows}) as service, pytest.raises(BadVectors):
         service.openai().embed(["a", "b"])
+
+
+def test_former_models_are_asked_for_where_they_are() -> None:
+    """Here, or at the configured address when it speaks their protocol; else nowhere."""
+    minilm = MiniLM()
+    here = Succession(minilm, url=None)
+    assert here.former("openai:small:2") is None
+    assert all(here.former(name) is minilm for name in LOCAL_MODELS)
+    with serving(as_openai) as service:
+        moved = Succession(service.openai(), url=service.url + "/v1", key="k")
+        before = moved.former("openai:with:colon:2")
+        assert before is not None
+        assert before.model == "openai:with:colon:2"
+        before.embed(["a"])
+        assert service.asked[-1][1:] == (
+            "Bearer k", {"model": "with:colon", "input": ["a"], "encoding_format": "float"}
+        )  # fmt: skip
+        assert moved.former("vertex:small:2") is None
+        assert moved.former("unknown") is None
+        assert isinstance(moved.former(minilm.model), MiniLM)
+        back = Succession(minilm, url=service.url + "/v1", key="k").former("openai:small:2")
+        assert isinstance(back, OpenAIEmbedder)
 
 
 def test_settings_name_the_embedder() -> None:

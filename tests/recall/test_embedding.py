@@ -10,8 +10,10 @@ import pytest
 
 from conftest import install
 from teachback.core.filters import parse
+from teachback.errors import Unavailable
 from teachback.llm.embed import Embedder, Vectors
 from teachback.llm.minilm import MiniLM
+from teachback.recall import embedding
 from teachback.recall.embedding import Embedding, nearest
 from teachback.store import search
 from teachback.store import vectors as store
@@ -182,6 +184,90 @@ async def test_old_vectors_serve_until_the_new_model_is_complete(db: Database) -
                         "on m.id = e.model_id") == [{"name": "new"}]  # fmt: skip
 
 
+class Succeeding(Counting):
+    """A model that knows how to ask the one it replaces."""
+
+    def __init__(self, model: str, dimensions: int, before: Embedder) -> None:
+        super().__init__(model, dimensions)
+        self.before = before
+
+    def former(self, model: str) -> Embedder | None:
+        return self.before if model == self.before.model else None
+
+
+class Gone(Counting):
+    """A model whose service has been switched off."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        raise Unavailable("gone")
+
+
+async def test_search_finds_by_the_former_model_and_what_came_since_by_the_new_one(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While vectors are replaced nothing is lost, unless the former model itself is gone."""
+    project = (await install(db)).project.id
+    for number in range(4):
+        await _complain(db, project, f"t-{number}", f"Wrong {number}.")
+    old = Counting("old")
+    await _work(db, Embedding(old))
+    new = Succeeding("new", 8, old)
+    await _complain(db, project, "t-9", "Later.")
+    while await search.make_documents(db):
+        pass
+    model = await store.use_model(db, "new", 8)
+    marks = [mark for mark in await store.take(db, 10) if mark.trace_id == "t-9"]
+    vector = store.as_bytes(new.embed(["Later."])[0].tolist())
+    later = store.NewVector(store.Text(project, "t-9", "complaint", "Later."), b"x", vector)
+    await store.save_vectors(db, model, marks, [later])
+    for number in range(4):
+        found = await nearest(db, project, new, f"Wrong {number}.", limit=5)
+        assert found[0].id == f"t-{number}"
+    found = await nearest(db, project, new, "Later.", limit=5)
+    assert "t-9" in {one.id for one in found[:2]}
+    assert len({(one.id, one.kind) for one in found}) == len(found) == 5
+    gone = Succeeding("new", 8, Gone("old"))
+    assert [one.id for one in await nearest(db, project, gone, "Later.", limit=5)] == ["t-9"]
+    monkeypatch.setattr(store, "LEASE_S", -1)
+    await store.take(db, 10)
+    await _work(db, Embedding(new))
+    assert {one.id for one in await nearest(db, project, new, "Wrong 1.", limit=5)} == {
+        "t-0", "t-1", "t-2", "t-3", "t-9"
+    }  # fmt: skip
+
+
+async def test_many_exchanges_are_worked_off_by_several_hands(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each exchange once, also when there are more batches than hands."""
+    monkeypatch.setattr(embedding, "BATCH", 3)
+    project = (await install(db)).project.id
+    for number in range(20):
+        await _complain(db, project, f"t-{number:02}", f"Wrong {number}.")
+    while await search.make_documents(db):
+        pass
+    model = Counting()
+    assert await Embedding(model)(db) == 20
+    assert sorted(model.asked) == sorted(f"Wrong {number}." for number in range(20))
+    assert len(await _kinds(db)) == 20
+
+
+async def test_unchanged_texts_keep_their_vectors(db: Database) -> None:
+    """Feedback that comes later writes nothing anew: an index is spared the work."""
+    project = (await install(db)).project.id
+    await _record(db, project, "t-1", "How?")
+    await _complain(db, project, "t-1", "No.")
+    work = Embedding(Counting())
+    await _work(db, work)
+    rows = "select kind, xmin::text from embedding order by 1"
+    before = {row["kind"]: row["xmin"] for row in await db.all(rows)}
+    await _complain(db, project, "t-1", "Not at all.")
+    await _work(db, work)
+    after = {row["kind"]: row["xmin"] for row in await db.all(rows)}
+    assert after["query"] == before["query"]
+    assert after["complaint"] != before["complaint"]
+
+
 async def test_narrow_search_finds_as_much_as_a_wide_one(db: Database) -> None:
     """One row in two hundred: by index, by its project, and by ids named, 95 of 100 are found."""
     large, small = (await install(db)).project.id, (await install(db)).project.id
@@ -193,7 +279,7 @@ async def test_narrow_search_finds_as_much_as_a_wide_one(db: Database) -> None:
     await store.save_vectors(
         db, model, [],
         [store.NewVector(store.Text(small if of_small[at] else large, f"t-{at}", "query", ""),
-                         at.to_bytes(4), store.as_vector(row.tolist()))
+                         at.to_bytes(4), store.as_bytes(row.tolist()))
          for at, row in enumerate(rows)],
     )  # fmt: skip
     await store.make_index(db, model, above=100)
@@ -225,7 +311,7 @@ async def test_conditions_narrow_a_large_project_without_loss(db: Database) -> N
     await store.save_vectors(
         db, model, [],
         [store.NewVector(store.Text(project, f"t-{at}", "query", "", places[at]), at.to_bytes(4),
-                         store.as_vector(row.tolist())) for at, row in enumerate(rows)],
+                         store.as_bytes(row.tolist())) for at, row in enumerate(rows)],
     )  # fmt: skip
     await store.make_index(db, model, above=100)
     await db.run("analyze embedding")
@@ -251,7 +337,7 @@ async def test_index_is_walked_in_a_large_project(db: Database) -> None:
     await store.save_vectors(
         db, model, [],
         [store.NewVector(store.Text(project, f"t-{at}", "query", ""), at.to_bytes(4),
-                         store.as_vector(row.tolist())) for at, row in enumerate(units)],
+                         store.as_bytes(row.tolist())) for at, row in enumerate(units)],
     )  # fmt: skip
     await store.make_index(db, model, above=100)
     await db.run("analyze embedding")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,21 @@ class Embedder(Protocol):
 
         Raises Unavailable when the model cannot be asked now, BadVectors when its answer is no use.
         """
+
+
+@runtime_checkable
+class Successor(Protocol):
+    """An embedder that knows how to ask for vectors of the models it replaces."""
+
+    def former(self, model: str) -> Embedder | None:
+        """Return what embeds a query for vectors of this model; None when nothing does."""
+
+
+def embedder_for(embedder: Embedder, model: str) -> Embedder | None:
+    """Return what embeds a query for vectors of this model: this embedder, or a former one."""
+    if embedder.model == model:
+        return embedder
+    return embedder.former(model) if isinstance(embedder, Successor) else None
 
 
 async def embed_async(embedder: Embedder, texts: Sequence[str]) -> Vectors:

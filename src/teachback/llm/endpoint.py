@@ -104,6 +104,10 @@ class VertexEmbedder(Endpoint):
         )
 
 
+#: Protocol → its embedder, as settings and the names of models begin.
+KINDS: dict[str, type[Endpoint]] = {"openai": OpenAIEmbedder, "vertex": VertexEmbedder}
+
+
 def _found(model: str, read: Callable[[], list[list[float]]]) -> list[list[float]]:
     try:
         return read()

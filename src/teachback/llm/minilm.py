@@ -17,6 +17,10 @@ try:
     import teachback_minilm as package
 except ImportError:  # an installation may embed elsewhere, or not at all
     package = None  # type: ignore[assignment]
+    LOCAL_MODELS: tuple[str, ...] = ()
+else:
+    #: The names of models for whose vectors this one embeds queries.
+    LOCAL_MODELS = (package.MODEL_ID, *package.ALIKE)
 
 #: Word pieces in one run, padding included: what they become fits a core's own cache.
 PIECES = 128

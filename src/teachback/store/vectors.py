@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+from uuid import UUID
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
 
-from teachback.store.copy import as_array, as_columns
+from teachback.store.copy import Table, as_array, as_columns, copy_binary
 from teachback.store.database import Connection, Database
 from teachback.store.places import NOWHERE, find_places
 from teachback.store.where import Where
@@ -66,8 +68,8 @@ class NewVector:
 
     text: Text
     text_hash: bytes
-    #: As PostgreSQL reads it.
-    vector: str
+    #: In PostgreSQL's binary format.
+    vector: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,11 @@ class Near:
 def as_vector(numbers: Sequence[float]) -> str:
     """Write numbers as PostgreSQL reads a vector."""
     return msgspec.json.encode(numbers).decode()
+
+
+def as_bytes(numbers: Sequence[float]) -> bytes:
+    """Write numbers as PostgreSQL sends a halfvec; each must be within half precision."""
+    return struct.pack(f">HH{len(numbers)}e", len(numbers), 0, *numbers)
 
 
 async def mark_waiting(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
@@ -141,6 +148,22 @@ async def find_serving(db: Database) -> Model | None:
     return Model(**row) if row else None
 
 
+async def list_answering(db: Database, name: str) -> list[Model]:
+    """Return the models whose vectors answer a search: the serving one, then that of this name.
+
+    The second is there while its vectors are being made: it knows what the first has not seen.
+    """
+    rows = await db.all(
+        """
+        select id, name, dimensions from embedding_model
+        where id = (select max(id) from embedding_model where complete) or name = %s
+        order by complete desc, id desc
+        """,
+        (name,),
+    )
+    return [Model(**row) for row in rows]
+
+
 async def take(db: Database, limit: int) -> list[Mark]:
     """Take some waiting exchanges for a while, the newest first."""
     rows = await db.all(
@@ -184,7 +207,7 @@ async def list_texts(db: Database, marks: Sequence[Mark]) -> list[Text]:
 
 async def find_known(
     db: Database, model: Model, keys: Sequence[tuple[str, bytes]]
-) -> dict[tuple[str, bytes], str]:
+) -> dict[tuple[str, bytes], bytes]:
     """Return the vectors kept for texts of these (project id, hash)."""
     if not keys:
         return {}
@@ -192,60 +215,78 @@ async def find_known(
     rows = await db.all(
         """
         select distinct on (e.project_id, e.text_hash) e.project_id::text as project_id,
-               e.text_hash, e.vector::text as vector
+               e.text_hash, halfvec_send(e.vector) as vector
         from unnest(%s::uuid[], %s::bytea[]) as wanted (project_id, text_hash)
         join embedding e on e.project_id = wanted.project_id and e.text_hash = wanted.text_hash
         where e.model_id = %s
         """,
         [*columns, model.id],
     )
-    return {(row["project_id"], bytes(row["text_hash"])): row["vector"] for row in rows}
+    return {(row["project_id"], bytes(row["text_hash"])): bytes(row["vector"]) for row in rows}
 
 
 async def save_vectors(
     db: Database, model: Model, marks: Sequence[Mark], vectors: Sequence[NewVector]
 ) -> None:
-    """Keep the vectors of these exchanges, and forget the marks that have not moved meanwhile."""
-    kept = [
-        (
-            v.text.project_id,
-            v.text.trace_id,
-            v.text.kind,
-            str(v.text.place_id),
-            f"\\x{v.text_hash.hex()}",
-            v.vector,
-        )
-        for v in sorted(vectors, key=lambda v: (v.text.project_id, v.text.trace_id, v.text.kind))
-    ]
+    """Keep the vectors of these exchanges, and forget the marks that have not moved meanwhile.
+
+    A withdrawn complaint is found no more. Two who save the same exchange at once may meet: the
+    later one fails, and its marks are worked off again.
+    """
+    said = {(v.text.project_id, v.text.trace_id, v.text.kind): v for v in vectors}
     taken = sorted((mark.project_id, mark.trace_id, str(mark.mark)) for mark in marks)
     async with db.transaction() as connection:
-        if kept:
-            await connection.execute(_SAVE, [model.id, *as_columns(kept)])
+        kept = await connection.execute(_KEEP, [
+            *_columns([key[:2] for key in taken], 2),
+            *_columns([
+                (*key, f"\\x{v.text_hash.hex()}", str(v.text.place_id)) for key, v in said.items()
+            ], 5),
+            model.id, model.id,
+        ])  # fmt: skip
+        known = {(row["project_id"], row["trace_id"], row["kind"]) for row in await kept.fetchall()}
+        new = [said[key] for key in sorted(said.keys() - known)]
+        if new:
+            await copy_binary(connection, _TABLE, (_binary(model, vector) for vector in new))
         if taken:
-            await connection.execute(_FORGET_GONE, [*as_columns(taken), model.id, *_kinds(kept)])
             await connection.execute(_FORGET_MARKS, as_columns(taken))
 
 
-def _kinds(kept: Sequence[tuple[str, ...]]) -> list[str]:
-    return [as_array([row[at] for row in kept]) for at in range(3)]
+def _columns(rows: Sequence[Sequence[str]], count: int) -> list[str]:
+    return as_columns(rows) if rows else ["{}"] * count
 
 
-_SAVE = """
-    insert into embedding (project_id, model_id, trace_id, kind, place_id, text_hash, vector)
-    select project_id, %s, trace_id, kind, place_id, text_hash, vector::halfvec
-    from unnest(%s::uuid[], %s::text[], %s::text[], %s::integer[], %s::bytea[], %s::text[])
-        as new (project_id, trace_id, kind, place_id, text_hash, vector)
-    on conflict (project_id, model_id, trace_id, kind) do update
-    set text_hash = excluded.text_hash, vector = excluded.vector, place_id = excluded.place_id
-    where (embedding.text_hash, embedding.place_id) <> (excluded.text_hash, excluded.place_id)
-"""
-#: A withdrawn complaint is found no more.
-_FORGET_GONE = """
-    delete from embedding e using unnest(%s::uuid[], %s::text[], %s::bigint[])
-        as taken (project_id, trace_id, mark)
-    where e.project_id = taken.project_id and e.model_id = %s and e.trace_id = taken.trace_id
-      and (e.project_id, e.trace_id, e.kind) not in (
-          select * from unnest(%s::uuid[], %s::text[], %s::text[]))
+def _binary(model: Model, new: NewVector) -> tuple[bytes, ...]:
+    text = new.text
+    return (
+        UUID(text.project_id).bytes, struct.pack(">i", model.id), text.trace_id.encode(),
+        text.kind.encode(), new.text_hash, struct.pack(">i", text.place_id), new.vector,
+    )  # fmt: skip
+
+
+_TABLE = Table.of(
+    "embedding",
+    {
+        "project_id": "uuid", "model_id": "integer", "trace_id": "text", "kind": "text",
+        "text_hash": "bytea", "place_id": "integer", "vector": "halfvec",
+    },
+)  # fmt: skip
+#: Vectors of other texts, or of another place, go; of those that stay, the keys.
+_KEEP = """
+    with taken as (
+        select * from unnest(%s::uuid[], %s::text[]) as taken (project_id, trace_id)
+    ), said as materialized (
+        select * from unnest(%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::integer[])
+            as said (project_id, trace_id, kind, text_hash, place_id)
+    ), gone as (
+        delete from embedding e using taken
+        where e.project_id = taken.project_id and e.model_id = %s and e.trace_id = taken.trace_id
+          and (e.project_id, e.trace_id, e.kind, e.text_hash, e.place_id)
+              not in (select * from said)
+    )
+    select e.project_id::text as project_id, e.trace_id, e.kind
+    from said join embedding e on e.project_id = said.project_id and e.model_id = %s
+        and e.trace_id = said.trace_id and e.kind = said.kind and e.text_hash = said.text_hash
+        and e.place_id = said.place_id
 """
 _FORGET_MARKS = """
     with taken as (
@@ -341,7 +382,8 @@ async def nearest(
         return []
     params = {
         **narrowed.params,
-        "project": project_id, "near": as_vector(vector), "limit": limit, "places": places,
+        "project": project_id, "near": as_vector(vector), "limit": limit,
+        "places": places,
         "ids": as_array(ids) if ids is not None else None,
     }  # fmt: skip
     rows = []
