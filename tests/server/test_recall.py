@@ -63,9 +63,8 @@ def test_live_lesson_reaches_the_next_request(server: Server, project: httpx2.Cl
     ]  # fmt: skip
     assert "| Within 14 days." in done["text"]
     assert project.post("/v1/traces", json=trace("t", query=QUERY)).status_code == 201
-    trail = project.get("/v1/traces/t").json
-    until(lambda: bool(trail()["injections"]))
-    (injection,) = trail()["injections"]
+    until(lambda: bool(project.get("/v1/traces/t").json()["injections"]))
+    (injection,) = project.get("/v1/traces/t").json()["injections"]
     wanted = {
         "lesson_id": one.id, "version": 1, "rank": 1, "score": 1.0, "position": 1, "kind": "fact",
         "variant": "injected", "propensity": 1.0, "reason": "exact", "text": "Within 14 days.",

@@ -27,7 +27,7 @@ full_page_writes = on
 synchronous_commit = on
 
 # A small machine that is idle most of the time.
-max_connections = 50
+max_connections = 100
 shared_buffers = 64MB
 huge_pages = off
 io_method = sync

@@ -14,8 +14,6 @@ from teachback.store.database import Database
 
 #: Any fixed number: all processes that migrate one database queue up behind it.
 ADVISORY_LOCK = 8_700_001
-#: How a script begins whose statements may not stand in a transaction: indexes for large tables.
-BESIDE = "-- Beside those who write"
 
 
 def available() -> dict[str, str]:
@@ -86,16 +84,9 @@ def _lock(connection: psycopg.Connection[tuple[object, ...]], wait_s: float) -> 
 
 
 def _apply(connection: psycopg.Connection[tuple[object, ...]], name: str) -> str:
-    script = available()[name]
-    if script.startswith(BESIDE):
-        # Each statement stands alone and can be repeated; records are stored meanwhile.
-        for statement in script.split(";")[:-1]:
-            connection.execute(statement.encode())
-        connection.execute("insert into migration (name) values (%s)", (name,))
-        return name
     with connection.transaction():
         connection.execute("set local lock_timeout = '2s'")
-        connection.execute(script.encode())
+        connection.execute(available()[name].encode())
         connection.execute("insert into migration (name) values (%s)", (name,))
     return name
 
