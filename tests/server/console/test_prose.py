@@ -26,7 +26,7 @@ HOSTILE = (
     "<https://a.example/\"onclick='alert(1)'>",
     "| a |\n|:-:|\n| <b onclick=alert(1)>b</b> |",
 )
-ATTRIBUTES = {"href", "rel", "target", "title", "class"}
+ATTRIBUTES = {"href", "rel", "target", "title", "class", "tabindex"}
 
 
 class Tags(HTMLParser):
