@@ -106,12 +106,12 @@ def _at(hour: int) -> str:
 
 
 async def _state(db: Database, project_id: str) -> dict[str, list[str]]:
-    """Everything a project holds, by table, without the ids that are made."""
+    """Everything a project holds, by table, without the ids and the time that are made."""
     return {
         table: [
             row["text"]
             for row in await db.all(
-                "select (to_jsonb(t) - 'project_id' - 'place_id' || "
+                "select (to_jsonb(t) - 'project_id' - 'place_id' - 'used_at' || "
                 f"jsonb_build_object('place', p.hash))::text as text from {table} t "
                 "left join place p on p.project_id = t.project_id "
                 "and p.id = (to_jsonb(t) ->> 'place_id')::integer "
