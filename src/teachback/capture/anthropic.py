@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from teachback.sdk import render
-from teachback.sdk.answers import Layer, Question, as_str, count, error_of, get, items, text_of
+from teachback.sdk.answers import (
+    Layer,
+    Question,
+    TextAnswer,
+    as_str,
+    count,
+    error_of,
+    get,
+    items,
+    text_of,
+)
 
 #: Tokens that are read from, or written to, the prompt cache; `input_tokens` is without them.
 _CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
@@ -54,28 +64,8 @@ def _tool(tool: object) -> Layer:
     return Layer(kind="tool", content=content, name=as_str(get(tool, "name")) or "")
 
 
-class MessagesAnswer:
+class MessagesAnswer(TextAnswer):
     """The answer to `POST /v1/messages`: its text, or the tools it wants called."""
-
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        self.model: str | None = None
-        self.input_tokens: int | None = None
-        self.output_tokens: int | None = None
-        self.error: str | None = None
-        self.finish_reason: str | None = None
-        self._words: list[str] = []
-        self._calls: dict[object, dict[str, str]] = {}
-
-    @property
-    def output(self) -> str | None:
-        """Return the words; of an answer without words, the tools it wants called."""
-        return "".join(self._words) or render.as_text(self.tool_calls or None)
-
-    @property
-    def tool_calls(self) -> list[dict[str, str]]:
-        """Return what the model wants called, in order."""
-        return list(self._calls.values())
 
     def whole(self, result: object) -> None:
         """Read a finished message."""

@@ -47,12 +47,3 @@ class Highlighter:
         return word in self._known or any(
             word.startswith(root) and len(word) - len(root) <= ENDING for root in self._roots
         )
-
-
-def snippet(
-    text: str, places: Sequence[tuple[int, int]], *, length: int = 240
-) -> tuple[str, list[tuple[int, int]]]:
-    """Cut out the stretch around the first place; return it with the places inside it."""
-    start = max(0, places[0][0] - length // 3) if places and len(text) > length else 0
-    end = min(len(text), start + length)
-    return text[start:end], [(a - start, b - start) for a, b in places if a >= start and b <= end]

@@ -108,8 +108,8 @@ def _tool(tool: object) -> Layer:
     return Layer(kind="tool", content=render.as_text(tool) or "", name=name)
 
 
-class ChatAnswer:
-    """The answer of `chat.completions.create`: the first choice, its text or its tool calls."""
+class TextAnswer:
+    """An answer that comes as words and tool calls, whole or piece by piece."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
@@ -130,6 +130,10 @@ class ChatAnswer:
     def tool_calls(self) -> list[dict[str, str]]:
         """Return what the model wants called, in order."""
         return list(self._calls.values())
+
+
+class ChatAnswer(TextAnswer):
+    """The answer of `chat.completions.create`: the first choice, its text or its tool calls."""
 
     def whole(self, result: object) -> None:
         """Read a finished completion."""
