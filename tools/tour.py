@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,8 +20,13 @@ from urllib.parse import urljoin
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from teachback.bench.product import scratch
+
 FOLDER = Path(__file__).parent.parent / "docs" / "tour"
 SIZE = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+#: Pictures that are taken at the width of a phone, too.
+ON_A_PHONE = ("overview", "feedback", "trail", "lesson")
 #: Larger ones make the repository heavy.
 MAX_BYTES = 200_000
 #: The demo replays a month and then works through what that leaves in the background.
@@ -41,6 +45,12 @@ def _as_it_is(_: Page) -> None:
 def _similar(page: Page) -> None:
     _first_row(page)
     page.locator("#similar").scroll_into_view_if_needed()
+
+
+def _propose(page: Page) -> None:
+    _first_row(page)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Propose a lesson").click()
 
 
 def _ask(page: Page) -> None:
@@ -69,6 +79,10 @@ STOPS: tuple[tuple[str, str, Callable[[Page], None]], ...] = (
     ("session", "/sessions?q=negative:yes+session.turns:>2+kind:rating", _first_row),
     ("trail", "/feedback?q=kind:annotation", _first_row),
     ("similar", "/feedback?q=kind:correction", _similar),
+    ("lesson", "/feedback?q=kind:annotation", _propose),
+    ("lessons", "/lessons", _as_it_is),
+    ("prompts", "/prompts", _as_it_is),
+    ("recall-gate", "/recall", _as_it_is),
     ("keys", "/settings/keys", _as_it_is),
     ("story", "/demo/", _ask),
 )
@@ -95,7 +109,7 @@ def main() -> None:
 def _demo() -> Iterator[str]:
     """Run the demo in a folder of its own; the link that signs in."""
     command = [str(Path(sys.executable).parent / "teachback"), "demo", "--no-browser", "--no-live"]
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    with scratch() as folder:
         log = Path(folder, "log")
         data = Path(folder, "data")
         with log.open("w") as written:
@@ -132,10 +146,18 @@ def _take_all(browser: Browser, link: str) -> dict[str, int]:
             page.goto(urljoin(link, address))
             page.wait_for_load_state("networkidle")
             act(page)
-            path = FOLDER / f"{name}-{theme}.png"
-            page.screenshot(path=path)
-            sizes[path.name] = path.stat().st_size
+            _shoot(page, f"{name}-{theme}.png", sizes)
+            if name in ON_A_PHONE and theme == "light":
+                page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+                _shoot(page, f"{name}-phone.png", sizes)
+                page.set_viewport_size(SIZE)  # type: ignore[arg-type]
     return sizes
+
+
+def _shoot(page: Page, name: str, sizes: dict[str, int]) -> None:
+    path = FOLDER / name
+    page.screenshot(path=path)
+    sizes[name] = path.stat().st_size
 
 
 if __name__ == "__main__":
