@@ -10,6 +10,7 @@ import shutil
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -199,11 +200,13 @@ def halt_recovery(home: Path, said: list[str], done: threading.Event) -> None:
     """Stop the recovering process until a message was said: as if the disk were very slow."""
     while not done.is_set():
         for process in running(home):
-            if "startup" in " ".join(process.cmdline()):
-                process.suspend()
-                eventually(lambda: said)
-                process.resume()
-                return
+            # One that ends while it is looked at was another: the next look finds the right one.
+            with suppress(psutil.NoSuchProcess):
+                if "startup" in " ".join(process.cmdline()):
+                    process.suspend()
+                    eventually(lambda: said)
+                    process.resume()
+                    return
 
 
 def test_removed_directory_takes_its_server_along(home: Path) -> None:
